@@ -1,0 +1,12 @@
+module github.com/angelowl-loyalties/app/profiler
+
+go 1.26
+
+require (
+	github.com/angelowl-loyalties/app/loyalty v0.0.0
+	github.com/gin-gonic/gin v1.12.0
+	go.etcd.io/etcd/client/v3 v3.7.3
+	gorm.io/gorm v1.31.2
+)
+
+replace github.com/angelowl-loyalties/app/loyalty => ../loyalty
