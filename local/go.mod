@@ -1,6 +1,6 @@
 module github.com/angelowl-loyalties/app/local
 
-go 1.26
+go 1.26.0
 
 require github.com/angelowl-loyalties/app/campaignex v0.0.0
 
@@ -35,8 +35,19 @@ require (
 	github.com/versity/versitygw v1.8.0
 	go.etcd.io/etcd/client/v3 v3.7.3
 	go.etcd.io/etcd/server/v3 v3.7.3
+	go.uber.org/goleak v1.3.0
 	gorm.io/gorm v1.31.2
 	modernc.org/sqlite v1.60.1
+)
+
+require (
+	github.com/aws/aws-lambda-go v1.55.1
+	github.com/gofiber/fiber/v3 v3.5.0
+	github.com/inconshreveable/mousetrap v1.1.0 // indirect
+	github.com/spf13/cobra v1.10.2 // indirect
+	github.com/spf13/pflag v1.0.10 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/term v0.47.0 // indirect
 )
 
 replace github.com/angelowl-loyalties/app/loyalty => ../loyalty

@@ -1,0 +1,73 @@
+# AngelOwl. `make` says what there is.
+SHELL := /bin/bash
+STEP := .ci/step
+MODULES := $(shell go work edit -json 2>/dev/null | sed -n 's/.*"DiskPath": "\.\/\(.*\)".*/\1/p')
+PACKAGES := $(addsuffix /...,$(addprefix ./,$(MODULES)))
+STATICCHECK := bin/staticcheck
+# Listening addresses and the data of `make up`; say LISTEN=… DATA=… for others.
+LISTEN ?= 127.0.0.1:8080
+DATA ?= ./.angelowl
+
+.PHONY: help up build check test test-long fuzz bench clean needs needs-race format vet staticcheck tidy generated unit race e2e
+
+help: ## this page
+	@echo 'make TARGET, where TARGET is'
+	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+up: build ## start everything on this machine with the example, at http://127.0.0.1:8080
+	@bin/angelowl up --data '$(DATA)' --listen '$(LISTEN)' --home CAD --timezone America/Toronto \
+		--rules examples/rules.json --fx examples/quotes.csv examples/spend.csv
+
+build: needs ## build bin/angelowl
+	@if [ ! -x bin/angelowl ]; then echo 'Building. The first build compiles the embedded engines too and takes some minutes.'; fi
+	@.ci/build
+
+check: needs $(STATICCHECK) ## what needs Go alone: format, vet, linters, module files, unit tests
+	@$(STEP) 'format' $(MAKE) -s format
+	@$(STEP) 'go vet' $(MAKE) -s vet
+	@$(STEP) 'staticcheck' $(MAKE) -s staticcheck
+	@$(STEP) 'module files are tidy' $(MAKE) -s tidy
+	@$(STEP) 'tests' $(MAKE) -s unit
+
+test: needs needs-race check ## everything that CI runs: check, the race detector, the system end to end
+	@$(STEP) 'race detector' $(MAKE) -s race
+	@$(STEP) 'the system end to end' $(MAKE) -s e2e
+
+test-long: needs needs-race ## the long forms of the tests and all fuzz targets, an hour or so
+	@$(STEP) 'long tests' env ANGELOWL_LONG=1 go test -count=1 -timeout 120m $(PACKAGES)
+	@$(STEP) 'fuzz' $(MAKE) -s fuzz FUZZTIME=1m
+
+bench: needs ## the benchmarks of docs/benchmarks
+	go test -run '^$$' -bench . -benchmem ./loyalty/...
+
+clean: ## remove what was built; the data of `make up` stay
+	rm -rf bin
+
+needs:
+	@command -v go >/dev/null || { echo 'Go is missing. Install Go 1.26 or newer: https://go.dev/dl/'; exit 1; }
+	@v=$$(go env GOVERSION | sed 's/^go1\.\([0-9]*\).*/\1/'); [ "$$v" -ge 26 ] || { echo "This needs Go 1.26 or newer; here is $$(go env GOVERSION)."; exit 1; }
+
+needs-race:
+	@command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null || { echo 'The race detector needs a C compiler: install gcc or clang. `make check` does without.'; exit 1; }
+
+$(STATICCHECK): .ci/tools/go.mod .ci/tools/go.sum
+	@$(STEP) 'build staticcheck' env GOWORK=off go build -C .ci/tools -o ../../bin/ honnef.co/go/tools/cmd/staticcheck
+
+format:
+	@files=$$(gofmt -l $(MODULES)); [ -z "$$files" ] || { echo "gofmt would change: $$files"; exit 1; }
+vet:
+	@go vet $(PACKAGES)
+staticcheck:
+	@$(STATICCHECK) $(PACKAGES)
+tidy:
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || { echo "$$m/go.mod is not tidy"; exit 1; }; done
+unit:
+	@go test -short $(PACKAGES)
+race:
+	@go test -race -short $(PACKAGES)
+e2e:
+	@go test -count=1 -timeout 20m ./local/...
+FUZZTIME ?= 10s
+fuzz: ## every fuzz target for FUZZTIME each
+	@set -e; for m in $(MODULES); do for p in $$(go list -f '{{if .TestGoFiles}}{{.ImportPath}}{{else if .XTestGoFiles}}{{.ImportPath}}{{end}}' ./$$m/...); do \
+		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; done; done; done

@@ -1,0 +1,33 @@
+// Package daemon is what the mains of all services have in common: signals, the log, the exit.
+package daemon
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Main runs a program until it ends or SIGINT or SIGTERM asks it to, logs JSON to stderr, and
+// exits: 0 when run returned nil, else 1. A second signal ends the program at once.
+func Main(name string, run func(ctx context.Context, log *slog.Logger) error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the next signal has its usual effect again
+	code := Run(ctx, name, os.Stderr, run)
+	stop()
+	os.Exit(code)
+}
+
+// Run is Main without the process: it returns the exit code.
+func Run(ctx context.Context, name string, stderr io.Writer, run func(ctx context.Context, log *slog.Logger) error) int {
+	log := slog.New(slog.NewJSONHandler(stderr, nil)).With("service", name)
+	log.Info("starting")
+	if err := run(ctx, log); err != nil {
+		log.Error("ended with an error", "error", err)
+		return 1
+	}
+	log.Info("ended")
+	return 0
+}

@@ -1,0 +1,87 @@
+package ruledb
+
+import (
+	"context"
+	_ "embed" // the outbox's schema
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+//go:embed outbox.sql
+var outboxSchema string
+
+type migrationRow struct {
+	Name      string `gorm:"primaryKey"`
+	AppliedAt time.Time
+}
+
+func (migrationRow) TableName() string { return "schema_migrations" }
+
+// Migrate brings the schema up to date: the outbox's, then the .sql files of files in the order of
+// their names, each once, all in one transaction. Instances that start together may all call it.
+// A database that has migrations which this program does not know is refused: an older program must not write to it.
+func Migrate(ctx context.Context, db *gorm.DB, files fs.FS, clock func() time.Time) error {
+	d, err := dialectOf(db)
+	if err != nil {
+		return err
+	}
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return fmt.Errorf("listing migrations: %w", err)
+	}
+	slices.Sort(names)
+	err = db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := d.lockMigrations(tx); err != nil {
+			return err
+		}
+		if err := tx.Exec(d.schema("CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)")).Error; err != nil {
+			return err
+		}
+		var applied []string
+		if err := tx.Model(&migrationRow{}).Order("name").Pluck("name", &applied).Error; err != nil {
+			return err
+		}
+		apply := func(name, ddl string) error {
+			if slices.Contains(applied, name) {
+				return nil
+			}
+			for _, statement := range strings.Split(d.schema(ddl), ";\n") {
+				if strings.TrimSpace(statement) == "" {
+					continue
+				}
+				if err := tx.Exec(statement).Error; err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+			return tx.Create(&migrationRow{name, clock().UTC()}).Error
+		}
+		known := append([]string{"0000_outbox.sql"}, names...)
+		for _, name := range applied {
+			if !slices.Contains(known, name) {
+				return fmt.Errorf("the database has been through %s, which this program does not know; it needs a newer program", name)
+			}
+		}
+		if err := apply(known[0], outboxSchema); err != nil {
+			return err
+		}
+		for _, name := range names {
+			ddl, err := fs.ReadFile(files, name)
+			if err != nil {
+				return err
+			}
+			if err := apply(name, string(ddl)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("migrating the database: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,270 @@
+// Package ruledb keeps versioned rules, their history and their outbox in a SQL database, through
+// gorm. It is written for PostgreSQL and runs on SQLite too; what differs is in dialect.go.
+package ruledb
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/angelowl-loyalties/app/loyalty/outbox"
+	"github.com/angelowl-loyalties/app/loyalty/rulebook"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// chunk is how many rows one statement takes; PostgreSQL allows 65,535 values, SQLite 32,766.
+const chunk = 500
+
+// Source is a kind of rule as it is published. Table is one.
+type Source interface {
+	// Kind is what is published.
+	Kind() rulebook.Kind
+	// Current returns the rules of these ids as they stand, tombstones too, in the caller's
+	// transaction.
+	Current(tx *gorm.DB, ids []string) ([]outbox.Rule, error)
+	// IDs returns ids in order, from the one behind after on, tombstones too.
+	IDs(tx *gorm.DB, after string, limit int) ([]string, error)
+}
+
+// DB is a database of rules. It is the outbox.Store of its sources.
+type DB struct {
+	gorm    *gorm.DB
+	dialect dialect
+	clock   func() time.Time
+	sources []Source // by kind
+}
+
+// New returns the database; its schema is there already (see Migrate).
+func New(db *gorm.DB, clock func() time.Time) (*DB, error) {
+	d, err := dialectOf(db)
+	if err != nil {
+		return nil, err
+	}
+	return &DB{gorm: db, dialect: d, clock: clock}, nil
+}
+
+// Publish makes the outbox publish sources. It is called before the DB is used.
+func (db *DB) Publish(sources ...Source) {
+	db.sources = append(db.sources, sources...)
+	slices.SortFunc(db.sources, func(a, b Source) int { return strings.Compare(string(a.Kind()), string(b.Kind())) })
+}
+
+// Change runs f in a transaction that may write, and gives it the time of the change.
+func (db *DB) Change(ctx context.Context, f func(tx *gorm.DB, at time.Time) error) error {
+	return db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		return f(tx, db.clock().UTC().Truncate(time.Millisecond))
+	})
+}
+
+// Read runs f in a transaction that sees the database as it is at one moment.
+func (db *DB) Read(ctx context.Context, f func(tx *gorm.DB) error) error {
+	return db.gorm.WithContext(ctx).Transaction(f, db.dialect.snapshot())
+}
+
+// outboxRow is a rule that waits to be published.
+type outboxRow struct {
+	Kind    string `gorm:"primaryKey"`
+	RuleID  string `gorm:"primaryKey"`
+	Version int64
+	Held    bool
+	Since   time.Time
+}
+
+func (outboxRow) TableName() string { return "outbox" }
+
+// Enter puts versions of rules into the outbox in the transaction that makes them.
+func (db *DB) enter(tx *gorm.DB, at time.Time, held bool, rules []outbox.Rule) error {
+	rows := make([]outboxRow, len(rules))
+	for i, r := range rules {
+		rows[i] = outboxRow{string(r.Kind), r.ID, r.Version, held, at}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	// Since stays: a rule that is edited again does not lose its place.
+	err := tx.Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "kind"}, {Name: "rule_id"}},
+		DoUpdates: clause.AssignmentColumns([]string{"version", "held"}),
+	}).CreateInBatches(rows, chunk).Error
+	if err != nil {
+		return fmt.Errorf("entering %d rules into the outbox: %w", len(rows), err)
+	}
+	return nil
+}
+
+// Kinds are those of the sources.
+func (db *DB) Kinds() []rulebook.Kind {
+	kinds := make([]rulebook.Kind, len(db.sources))
+	for i, s := range db.sources {
+		kinds[i] = s.Kind()
+	}
+	return kinds
+}
+
+// Exclusively holds an advisory lock where the database has them.
+func (db *DB) Exclusively(ctx context.Context, f func(context.Context) error) error {
+	return db.dialect.exclusively(ctx, db.gorm, f)
+}
+
+// Waiting returns rules of the outbox as they stand.
+func (db *DB) Waiting(ctx context.Context, limit int) ([]outbox.Rule, error) {
+	// Most looks into the outbox find nothing; they take no transaction.
+	var some int64
+	if err := db.gorm.WithContext(ctx).Model(&outboxRow{}).Where("NOT held").Limit(1).Count(&some).Error; err != nil || some == 0 {
+		return nil, err
+	}
+	var out []outbox.Rule
+	err := db.Read(ctx, func(tx *gorm.DB) error {
+		var rows []outboxRow
+		if err := tx.Where("NOT held").Order("since, kind, rule_id").Limit(limit).Find(&rows).Error; err != nil {
+			return err
+		}
+		refs := make([]outbox.Ref, len(rows))
+		for i, r := range rows {
+			refs[i] = outbox.Ref{Kind: rulebook.Kind(r.Kind), ID: r.RuleID}
+		}
+		var err error
+		out, err = db.current(tx, refs)
+		return err
+	})
+	return out, err
+}
+
+// current returns rules as they stand, in the order of refs.
+func (db *DB) current(tx *gorm.DB, refs []outbox.Ref) ([]outbox.Rule, error) {
+	found := make(map[outbox.Ref]outbox.Rule, len(refs))
+	for _, s := range db.sources {
+		var ids []string
+		for _, r := range refs {
+			if r.Kind == s.Kind() {
+				ids = append(ids, r.ID)
+			}
+		}
+		for part := range slices.Chunk(ids, chunk) {
+			rules, err := s.Current(tx, part)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range rules {
+				found[r.Ref] = r
+			}
+		}
+	}
+	out := make([]outbox.Rule, 0, len(refs))
+	for _, ref := range refs {
+		r, ok := found[ref]
+		if !ok {
+			return nil, fmt.Errorf("the outbox names %s, which is not in the database", ref.Key())
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// IsWaiting says whether a rule is in the outbox.
+func (db *DB) IsWaiting(ctx context.Context, ref outbox.Ref) (bool, error) {
+	var n int64
+	err := db.gorm.WithContext(ctx).Model(&outboxRow{}).Where("kind = ? AND rule_id = ?", ref.Kind, ref.ID).Count(&n).Error
+	return n > 0, err
+}
+
+// waiting returns which of the ids are in the outbox.
+func waiting(tx *gorm.DB, kind rulebook.Kind, ids []string) (map[string]bool, error) {
+	out := map[string]bool{}
+	for part := range slices.Chunk(ids, chunk) {
+		var found []string
+		err := tx.Model(&outboxRow{}).Where("kind = ? AND rule_id IN ?", kind, part).Pluck("rule_id", &found).Error
+		if err != nil {
+			return nil, fmt.Errorf("reading the outbox: %w", err)
+		}
+		for _, id := range found {
+			out[id] = true
+		}
+	}
+	return out, nil
+}
+
+// Done takes rules out of the outbox unless they have changed since.
+func (db *DB) Done(ctx context.Context, rules []outbox.Rule) error {
+	if len(rules) == 0 {
+		return nil
+	}
+	return db.Change(ctx, func(tx *gorm.DB, _ time.Time) error {
+		for _, r := range rules {
+			err := tx.Where("kind = ? AND rule_id = ? AND version <= ?", r.Kind, r.ID, r.Version).Delete(&outboxRow{}).Error
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Enter puts rules into the outbox as they stand.
+func (db *DB) Enter(ctx context.Context, refs []outbox.Ref) error {
+	return db.Change(ctx, func(tx *gorm.DB, at time.Time) error {
+		rules, err := db.current(db.dialect.locking(tx), refs)
+		if err != nil {
+			return err
+		}
+		return db.enter(tx, at, false, rules)
+	})
+}
+
+// Hold sets rules aside that still stand at their versions.
+func (db *DB) Hold(ctx context.Context, rules []outbox.Rule) ([]outbox.Rule, error) {
+	refs := make([]outbox.Ref, len(rules))
+	for i, r := range rules {
+		refs[i] = r.Ref
+	}
+	var held []outbox.Rule
+	err := db.Change(ctx, func(tx *gorm.DB, at time.Time) error {
+		held = nil
+		now, err := db.current(db.dialect.locking(tx), refs)
+		if err != nil {
+			return err
+		}
+		for i, r := range now {
+			if r.Version == rules[i].Version {
+				held = append(held, r)
+			}
+		}
+		return db.enter(tx, at, true, held)
+	})
+	return held, err
+}
+
+// Rules returns rules as they stand, by kind and id.
+func (db *DB) Rules(ctx context.Context, after outbox.Ref, limit int) ([]outbox.Rule, error) {
+	var out []outbox.Rule
+	err := db.Read(ctx, func(tx *gorm.DB) error {
+		out = nil
+		var refs []outbox.Ref
+		for _, s := range db.sources {
+			from := ""
+			switch {
+			case s.Kind() < after.Kind:
+				continue
+			case s.Kind() == after.Kind:
+				from = after.ID
+			}
+			ids, err := s.IDs(tx, from, limit-len(refs))
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				refs = append(refs, outbox.Ref{Kind: s.Kind(), ID: id})
+			}
+			if len(refs) == limit {
+				break
+			}
+		}
+		var err error
+		out, err = db.current(tx, refs)
+		return err
+	})
+	return out, err
+}

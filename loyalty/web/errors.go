@@ -1,0 +1,135 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/gin-gonic/gin"
+)
+
+// Error is an answer that is an error: what the caller may know of it.
+type Error struct {
+	Status  int
+	Code    string // snake_case, for programs
+	Message string // plain words, for people
+}
+
+func (e *Error) Error() string { return e.Message }
+
+var errInternal = &Error{http.StatusInternalServerError, "internal", "something went wrong on our side; the request id helps to find out what"}
+
+// statusClientGone is what the access log shows where nobody was left to answer, as nginx does.
+const statusClientGone = 499
+
+// Invalid is a loyalty.FieldErrors of one field.
+func Invalid(field, code, format string, args ...any) error {
+	return loyalty.FieldErrors{{Field: field, Code: code, Reason: fmt.Sprintf(format, args...)}}
+}
+
+// Fail answers an error and ends the request: a loyalty.FieldErrors (or *loyalty.FieldError) is
+// 400 "invalid" with its fields, an *Error is as it says, and anything else is 500 "internal",
+// whose inside is logged and not shown.
+func Fail(c *gin.Context, err error) {
+	c.Abort()
+	var (
+		answer  *Error
+		fields  loyalty.FieldErrors
+		field   *loyalty.FieldError
+		tooLong *http.MaxBytesError
+	)
+	switch {
+	case errors.As(err, &answer):
+		writeError(c, answer, nil)
+	case errors.As(err, &fields):
+		failFields(c, fields)
+	case errors.As(err, &field):
+		failFields(c, loyalty.FieldErrors{field})
+	case errors.As(err, &tooLong):
+		writeError(c, &Error{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body has more than %d bytes", tooLong.Limit)}, nil)
+	case c.Request.Context().Err() != nil && errors.Is(err, context.Canceled):
+		c.Status(statusClientGone)
+	default:
+		Log(c.Request.Context()).Error("a request failed", "error", loyalty.StarPANs(err.Error()))
+		if c.Writer.Written() {
+			panic(http.ErrAbortHandler) // half an answer must not look whole
+		}
+		writeError(c, errInternal, nil)
+	}
+}
+
+func failFields(c *gin.Context, errs loyalty.FieldErrors) {
+	fields := make(map[string]string, len(errs))
+	var words []string
+	for _, e := range errs {
+		if e.Field == "" {
+			words = append(words, e.Reason)
+			continue
+		}
+		words = append(words, e.Field+" "+e.Reason)
+		if said, ok := fields[e.Field]; ok {
+			fields[e.Field] = said + "; " + e.Reason
+		} else {
+			fields[e.Field] = e.Reason
+		}
+	}
+	writeError(c, &Error{http.StatusBadRequest, "invalid", strings.Join(words, "; ")}, fields)
+}
+
+func writeError(c *gin.Context, e *Error, fields map[string]string) {
+	body, err := encode(struct {
+		Error  string            `json:"error"`
+		Code   string            `json:"code"`
+		Fields map[string]string `json:"fields,omitempty"`
+	}{e.Message, e.Code, fields})
+	if err != nil {
+		panic(err) // texts always encode
+	}
+	write(c, e.Status, body)
+}
+
+// Bind reads the request's body, one JSON value, into v. Its errors are for Fail.
+func Bind(c *gin.Context, v any) error {
+	if c.Request.Body == nil {
+		return &Error{http.StatusBadRequest, "no_body", "the request has no body"}
+	}
+	body, err := io.ReadAll(c.Request.Body)
+	var tooLong *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLong):
+		return err
+	case err != nil:
+		return &Error{http.StatusBadRequest, "no_body", "the request's body broke off"}
+	case len(bytes.TrimSpace(body)) == 0:
+		return &Error{http.StatusBadRequest, "no_body", "the request has no body"}
+	case !utf8.Valid(body):
+		return &Error{http.StatusBadRequest, "not_json", "the body is not valid UTF-8"}
+	}
+	err = json.Unmarshal(body, v)
+	var (
+		fields loyalty.FieldErrors
+		field  *loyalty.FieldError
+		syntax *json.SyntaxError
+		typed  *json.UnmarshalTypeError
+	)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &fields), errors.As(err, &field):
+		return err
+	case errors.As(err, &syntax):
+		return &Error{http.StatusBadRequest, "not_json", fmt.Sprintf("the body is not valid JSON at byte %d: %s", syntax.Offset, loyalty.StarPANs(syntax.Error()))}
+	case errors.As(err, &typed) && typed.Field == "":
+		return &Error{http.StatusBadRequest, "not_json", "the body must be another JSON value than a " + typed.Value}
+	case errors.As(err, &typed):
+		return Invalid(typed.Field, "wrong_type", "cannot be a JSON %s", typed.Value)
+	}
+	return &Error{http.StatusBadRequest, "not_json", "the body cannot be read: " + loyalty.StarPANs(err.Error())}
+}
