@@ -65,11 +65,11 @@ func ParseRuleDate(s string) (Date, error) {
 	return ParseDate(s)
 }
 
-// number reads decimal digits, or is -1.
+// number reads decimal digits, or is -1, also where they are more than nine but for leading zeros.
 func number(s string) int {
 	n := 0
 	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
+		if s[i] < '0' || s[i] > '9' || n > 99_999_999 {
 			return -1
 		}
 		n = n*10 + int(s[i]-'0')

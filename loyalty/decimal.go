@@ -249,6 +249,14 @@ func MulDiv(a, b, den int64, up, down int) (int64, error) {
 	// Divide by den, then by 10^down: ⌊⌊n ÷ d⌋ ÷ e⌋ = ⌊n ÷ de⌋, and what is left over in all is
 	// r2 × den + r1, which is below den × 10^down.
 	d, e := uint64(den), pow10[down]
+	dh, dl := bits.Mul64(d, e)
+	if n2|n1|dh == 0 { // most amounts: one division does
+		q, r := n0/dl, n0%dl
+		if r >= dl-r {
+			q++
+		}
+		return signed(q, a < 0)
+	}
 	q2, r := bits.Div64(0, n2, d)
 	q1, r := bits.Div64(r, n1, d)
 	q0, r1 := bits.Div64(r, n0, d)
@@ -264,18 +272,19 @@ func MulDiv(a, b, den int64, up, down int) (int64, error) {
 	lh += carry
 	th := lh<<1 | ll>>63
 	tl := ll << 1
-	dh, dl := bits.Mul64(d, e)
 	if th > dh || th == dh && tl >= dl {
 		q++
 	}
-	if a < 0 {
-		if q > 1<<63 {
-			return 0, ErrOverflow
-		}
+	return signed(q, a < 0)
+}
+
+// signed is q or -q where that fits.
+func signed(q uint64, negative bool) (int64, error) {
+	switch {
+	case negative && q <= 1<<63:
 		return -int64(q), nil // -int64(1<<63) is the smallest int64 itself
+	case !negative && q <= math.MaxInt64:
+		return int64(q), nil
 	}
-	if q > math.MaxInt64 {
-		return 0, ErrOverflow
-	}
-	return int64(q), nil
+	return 0, ErrOverflow
 }

@@ -249,7 +249,9 @@ func jsonError(err error, what string) *FieldError {
 	case errors.As(err, &f):
 		return f
 	case errors.As(err, &typeErr) && typeErr.Field != "":
-		return invalid(typeErr.Field, "wrong_type", "must be a JSON %s, not a %s", jsonKind(typeErr.Type.Kind().String()), typeErr.Value)
+		// Behind the dots stands what clients send; before them, in newer Go, what it is embedded in.
+		field := typeErr.Field[strings.LastIndexByte(typeErr.Field, '.')+1:]
+		return invalid(field, "wrong_type", "must be a JSON %s, not a %s", jsonKind(typeErr.Type.Kind().String()), typeErr.Value)
 	case errors.As(err, &typeErr):
 		return invalid("", "wrong_type", "the %s must be a JSON object, not a %s", what, typeErr.Value)
 	}
