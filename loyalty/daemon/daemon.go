@@ -13,11 +13,15 @@ import (
 // Main runs a program until it ends or SIGINT or SIGTERM asks it to, logs JSON to stderr, and
 // exits: 0 when run returned nil, else 1. A second signal ends the program at once.
 func Main(name string, run func(ctx context.Context, log *slog.Logger) error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the next signal has its usual effect again
-	code := Run(ctx, name, os.Stderr, run)
-	stop()
-	os.Exit(code)
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		signal.Stop(signals) // the next one has its usual effect
+		cancel()
+	}()
+	os.Exit(Run(ctx, name, os.Stderr, run))
 }
 
 // Run is Main without the process: it returns the exit code.
