@@ -1,0 +1,153 @@
+// Package ingestor is the lambda that reads the bank's files of card transactions: for each object
+// that S3 tells of, it queues the valid rows on Kafka, and writes a report and the rows that it
+// refused.
+//
+// A file is read once, as a stream, in memory that does not grow with it; the refused rows wait in
+// a temporary file. Rows keep the order of
+// the file for each card. PANs are masked on the way. What is wrong with a row or a file goes into
+// the report; what is wrong with the system (S3 or Kafka is away) fails the invocation, so that
+// it is tried again: rows are then queued again, and the rewarder knows them for the same.
+package ingestor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/uuid"
+
+	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/record"
+)
+
+// Config is what a deployment sets.
+type Config struct {
+	Topic        string           // "" is record.Topic
+	Home         loyalty.Currency // the home currency
+	ReportBucket string           // reports and refused rows; never the bucket of the uploads
+	// InFlight is the most rows that are on their way to Kafka at a time; 0 is 10,000.
+	InFlight int
+}
+
+// Validate says what is missing.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Home == 0 {
+		errs = append(errs, errors.New("the home currency is missing"))
+	}
+	if c.ReportBucket == "" {
+		errs = append(errs, errors.New("the bucket of the reports is missing"))
+	}
+	if c.InFlight < 0 {
+		errs = append(errs, errors.New("the rows in flight are below 0"))
+	}
+	return errors.Join(errs...)
+}
+
+// Deps is what the handler works with.
+type Deps struct {
+	// S3 reads the uploads and writes the reports. It needs s3:ListBucket on both buckets beside
+	// s3:GetObject and s3:PutObject: without it S3 says "access denied" of an object that is not
+	// there, which fails the invocation for good.
+	S3 *s3.Client
+	// NewProducer connects to Kafka with the settings given, to which it may add what the network
+	// needs (TLS, SASL). It is called once a file.
+	NewProducer func(*sarama.Config) (sarama.AsyncProducer, error)
+	Log         *slog.Logger
+	Clock       func() time.Time
+	// Progress, when it is set, is told how many bytes of a file have been read, each time that
+	// some have been. It must not block.
+	Progress func(upload string, read, size int64)
+}
+
+// Handler handles S3 events. It may be called by several goroutines at once.
+type Handler struct {
+	cfg  Config
+	deps Deps
+}
+
+// New returns a handler, or says what the configuration lacks.
+func New(cfg Config, deps Deps) (*Handler, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configuring the ingestor: %w", err)
+	}
+	if deps.S3 == nil || deps.NewProducer == nil {
+		return nil, errors.New("configuring the ingestor: S3 or Kafka is missing")
+	}
+	if cfg.Topic == "" {
+		cfg.Topic = record.Topic
+	}
+	if cfg.InFlight == 0 {
+		cfg.InFlight = 10_000
+	}
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	if deps.Clock == nil {
+		deps.Clock = time.Now
+	}
+	return &Handler{cfg: cfg, deps: deps}, nil
+}
+
+// Handle reads the files of an event. A file that is bad has a report that says so and is no
+// error. An error means that at least one file has no report yet; the others of the event have
+// been dealt with, and are known by their reports when the event comes again.
+//
+// An event without records (s3:TestEvent) and records of anything but a new object are ignored.
+func (h *Handler) Handle(ctx context.Context, event events.S3Event) error {
+	var errs []error
+	for _, r := range event.Records {
+		bucket, key := r.S3.Bucket.Name, r.S3.Object.Key
+		log := h.deps.Log.With("bucket", bucket, "key", loyalty.StarPANs(key))
+		switch {
+		case bucket == "" || key == "" || !strings.HasPrefix(strings.TrimPrefix(r.EventName, "s3:"), "ObjectCreated:"):
+			log.Info("the event is not of a new object; it is ignored", "event", r.EventName)
+			continue
+		case bucket == h.cfg.ReportBucket:
+			log.Warn("the event is of the reports' own bucket; it is ignored")
+			continue
+		}
+		if err := h.ingest(ctx, bucket, keys(key)); err != nil {
+			log.Error("a file could not be read; it will be tried again", "error", err)
+			errs = append(errs, fmt.Errorf("ingesting s3://%s/%s: %w", bucket, loyalty.StarPANs(key), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// keys are what an event's key may mean: S3 encodes keys like forms, other servers do not.
+func keys(encoded string) []string {
+	decoded, err := url.QueryUnescape(encoded)
+	if err != nil || decoded == encoded {
+		return []string{encoded}
+	}
+	return []string{decoded, encoded}
+}
+
+// UploadID is the id of the upload that an object is: the UUID in the keys that this system gives
+// out (spend/<uuid>.csv, and .csv.gz), else the UUIDv5 of the object's URL s3://bucket/key.
+func UploadID(bucket, key string) string {
+	if dir, name := path.Split(key); dir == "spend/" {
+		name = strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".csv")
+		if id, err := loyalty.ParseUUID(name); err == nil && id.String() == name {
+			return name
+		}
+	}
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("s3://"+bucket+"/"+key)).String()
+}
+
+// ReportKey is the key of an upload's report in the bucket of the reports. The report is written
+// last: when it is there, the upload has been dealt with.
+func ReportKey(upload string) string { return "spend/" + upload + "/report.json" }
+
+// RefusedKey is the key of an upload's refused rows in the bucket of the reports. They are not
+// there when the file as a whole could not be read.
+func RefusedKey(upload string) string { return "spend/" + upload + "/refused.csv" }

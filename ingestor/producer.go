@@ -1,0 +1,116 @@
+package ingestor
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// producerConfig is how rows are produced: idempotent, acknowledged by all replicas in sync, and
+// to the partition that every client of the topic takes for a key (murmur2, as Kafka's own).
+//
+// It waits some 10 s for Kafka to elect a leader. Once the file has failed there is nothing to
+// wait for: sarama pauses before each message that is left, and with thousands of them in flight
+// the invocation would not end.
+func producerConfig(failed <-chan struct{}) *sarama.Config {
+	c := sarama.NewConfig()
+	c.ClientID = "angelowl-ingestor"
+	c.Version = sarama.V3_6_0_0
+	c.Net.MaxOpenRequests = 1
+	c.Net.DialTimeout = 5 * time.Second
+	pause := func(int, int) time.Duration {
+		select {
+		case <-failed:
+			return 0
+		default:
+			return 250 * time.Millisecond
+		}
+	}
+	c.Metadata.Timeout = 20 * time.Second // of all tries, where connecting hangs
+	c.Metadata.Retry.Max = 40
+	c.Metadata.Retry.BackoffFunc = pause
+	c.Producer.Idempotent = true
+	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Producer.Partitioner = sarama.NewMurmur2Partitioner
+	c.Producer.Retry.Max = 40
+	c.Producer.Retry.BackoffFunc = pause
+	c.Producer.Return.Successes = true
+	c.Producer.Return.Errors = true
+	return c
+}
+
+// queue sends the rows of one file, a bounded number at a time.
+type queue struct {
+	producer sarama.AsyncProducer
+	slots    chan struct{}
+	failed   chan struct{} // closed after the first error
+	finished sync.WaitGroup
+	once     sync.Once
+	err      error // the first; read it after failed is closed
+}
+
+// newQueue connects to Kafka.
+func newQueue(connect func(*sarama.Config) (sarama.AsyncProducer, error), inFlight int) (*queue, error) {
+	q := &queue{slots: make(chan struct{}, inFlight), failed: make(chan struct{})}
+	var err error
+	if q.producer, err = connect(producerConfig(q.failed)); err != nil {
+		return nil, fmt.Errorf("connecting to Kafka: %w", err)
+	}
+	q.finished.Go(func() {
+		for range q.producer.Successes() {
+			<-q.slots
+		}
+	})
+	q.finished.Go(func() {
+		for e := range q.producer.Errors() {
+			q.fail(e.Err)
+			<-q.slots
+		}
+	})
+	return q, nil
+}
+
+func (q *queue) fail(err error) {
+	q.once.Do(func() {
+		q.err = err
+		close(q.failed)
+	})
+}
+
+// send queues a row. Nothing is acknowledged until close has returned nil.
+func (q *queue) send(ctx context.Context, m *sarama.ProducerMessage) error {
+	select {
+	case q.slots <- struct{}{}:
+	case <-q.failed:
+		return fmt.Errorf("producing to Kafka: %w", q.err)
+	case <-ctx.Done():
+		q.fail(context.Cause(ctx))
+		return fmt.Errorf("producing to Kafka: %w", context.Cause(ctx))
+	}
+	select {
+	case q.producer.Input() <- m:
+		return nil
+	case <-ctx.Done():
+		<-q.slots
+		q.fail(context.Cause(ctx))
+		return fmt.Errorf("producing to Kafka: %w", context.Cause(ctx))
+	}
+}
+
+// close waits for what is on its way. nil: all of it is acknowledged. When ctx ends, it gives up
+// the patience that is left.
+func (q *queue) close(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { q.fail(context.Cause(ctx)) })
+	defer stop()
+	q.producer.AsyncClose()
+	q.finished.Wait()
+	select {
+	case <-q.failed:
+		return fmt.Errorf("producing to Kafka: %w", q.err)
+	default:
+		return nil
+	}
+}
