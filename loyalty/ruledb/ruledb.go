@@ -25,8 +25,9 @@ type Source interface {
 	// Current returns the rules of these ids as they stand, tombstones too, in the caller's
 	// transaction.
 	Current(tx *gorm.DB, ids []string) ([]outbox.Rule, error)
-	// IDs returns ids in order, from the one behind after on, tombstones too.
-	IDs(tx *gorm.DB, after string, limit int) ([]string, error)
+	// Versions returns rules with nothing but their versions, tombstones too, in the order of
+	// their ids, from the one behind after on.
+	Versions(tx *gorm.DB, after string, limit int) ([]outbox.Rule, error)
 }
 
 // DB is a database of rules. It is the outbox.Store of its sources.
@@ -164,11 +165,19 @@ func (db *DB) current(tx *gorm.DB, refs []outbox.Ref) ([]outbox.Rule, error) {
 	return out, nil
 }
 
-// IsWaiting says whether a rule is in the outbox.
-func (db *DB) IsWaiting(ctx context.Context, ref outbox.Ref) (bool, error) {
-	var n int64
-	err := db.gorm.WithContext(ctx).Model(&outboxRow{}).Where("kind = ? AND rule_id = ?", ref.Kind, ref.ID).Count(&n).Error
-	return n > 0, err
+// State says where a rule stands.
+func (db *DB) State(ctx context.Context, ref outbox.Ref) (outbox.State, error) {
+	var rows []outboxRow
+	err := db.gorm.WithContext(ctx).Where("kind = ? AND rule_id = ?", ref.Kind, ref.ID).Find(&rows).Error
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("reading the outbox: %w", err)
+	case len(rows) == 0:
+		return outbox.Published, nil
+	case rows[0].Held:
+		return outbox.Held, nil
+	}
+	return outbox.Waits, nil
 }
 
 // waiting returns which of the ids are in the outbox.
@@ -237,34 +246,31 @@ func (db *DB) Hold(ctx context.Context, rules []outbox.Rule) ([]outbox.Rule, err
 	return held, err
 }
 
-// Rules returns rules as they stand, by kind and id.
-func (db *DB) Rules(ctx context.Context, after outbox.Ref, limit int) ([]outbox.Rule, error) {
-	var out []outbox.Rule
-	err := db.Read(ctx, func(tx *gorm.DB) error {
-		out = nil
-		var refs []outbox.Ref
-		for _, s := range db.sources {
-			from := ""
-			switch {
-			case s.Kind() < after.Kind:
-				continue
-			case s.Kind() == after.Kind:
-				from = after.ID
-			}
-			ids, err := s.IDs(tx, from, limit-len(refs))
-			if err != nil {
-				return err
-			}
-			for _, id := range ids {
-				refs = append(refs, outbox.Ref{Kind: s.Kind(), ID: id})
-			}
-			if len(refs) == limit {
-				break
-			}
-		}
-		var err error
+// Current returns rules as they stand.
+func (db *DB) Current(ctx context.Context, refs []outbox.Ref) (out []outbox.Rule, err error) {
+	err = db.Read(ctx, func(tx *gorm.DB) error {
 		out, err = db.current(tx, refs)
 		return err
 	})
 	return out, err
+}
+
+// Versions returns rules without their data, by kind and id.
+func (db *DB) Versions(ctx context.Context, after outbox.Ref, limit int) ([]outbox.Rule, error) {
+	var out []outbox.Rule
+	for _, s := range db.sources {
+		from := ""
+		switch {
+		case s.Kind() < after.Kind || len(out) == limit:
+			continue
+		case s.Kind() == after.Kind:
+			from = after.ID
+		}
+		rules, err := s.Versions(db.gorm.WithContext(ctx), from, limit-len(out))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rules...)
+	}
+	return out, nil
 }

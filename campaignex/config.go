@@ -1,0 +1,45 @@
+package campaignex
+
+import (
+	"errors"
+	"time"
+
+	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/outbox"
+)
+
+// Config says how the service behaves. Begin with DefaultConfig.
+type Config struct {
+	Home        loyalty.Currency // the bank's currency
+	Location    *time.Location   // the bank's time zone: what is live today is what is live there
+	PublishWait time.Duration    // how long the answer to a change may wait for its publication
+	Outbox      outbox.Config
+	Settle      time.Duration // how long /health fails before the listener closes
+	Drain       time.Duration // how long requests in flight may take after that
+}
+
+// DefaultConfig is a bank in Singapore.
+func DefaultConfig() Config {
+	return Config{
+		Home:        loyalty.MustCurrency("SGD"),
+		Location:    time.FixedZone("Asia/Singapore", 8*60*60),
+		PublishWait: 250 * time.Millisecond,
+		Outbox:      outbox.DefaultConfig(),
+		Drain:       10 * time.Second,
+	}
+}
+
+// Validate says everything that is wrong.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Home == 0 {
+		errs = append(errs, errors.New("the home currency is missing"))
+	}
+	if c.Location == nil {
+		errs = append(errs, errors.New("the bank's time zone is missing"))
+	}
+	if c.PublishWait < 0 || c.Settle < 0 || c.Drain < 0 {
+		errs = append(errs, errors.New("a wait is below 0"))
+	}
+	return errors.Join(append(errs, c.Outbox.Validate())...)
+}
