@@ -38,7 +38,7 @@ type Store interface {
 	// PutRewards keeps rows, of any cards, with the index by bank day of CreatedAt. Of rows with
 	// one key the one with the highest Position.WriteTime stays, whole, whatever the order of the
 	// calls. A row that can never be stored is ErrRow (a *RowError names it); the others of the
-	// call are stored then.
+	// call are stored then, and where there are several the error joins one for each.
 	PutRewards(ctx context.Context, rows []loyalty.Row) error
 }
 

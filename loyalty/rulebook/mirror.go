@@ -57,7 +57,7 @@ func (m *mirror) put(kv *mvccpb.KeyValue) {
 	m.revision = max(m.revision, kv.ModRevision)
 	delete(m.bad, key)
 	if err := m.decode(key, kv.Value); err != nil {
-		m.bad[key] = err
+		m.bad[key] = errors.New(loyalty.StarPANs(err.Error()))
 	}
 }
 

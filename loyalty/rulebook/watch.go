@@ -1,6 +1,7 @@
 package rulebook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,11 +15,10 @@ import (
 )
 
 const (
-	listPage   = 2000 // keys of one range request
-	retryMin   = 50 * time.Millisecond
-	retryMax   = 5 * time.Second
-	checkEvery = 30 * time.Second
-	checkTime  = 5 * time.Second
+	listPage  = 2000 // keys of one range request
+	retryMin  = 50 * time.Millisecond
+	retryMax  = 5 * time.Second
+	checkTime = 3 * time.Second
 )
 
 // Load reads the rules once. ErrEmpty when there are none yet.
@@ -49,6 +49,10 @@ type Watcher struct {
 	// Problem, if set, is told why the last snapshot is not what etcd has (ErrEmpty, a value that
 	// cannot be read, etcd out of reach), and nil when that is over.
 	Problem func(error)
+
+	// CheckEvery is how often etcd is asked whether it is still there and the one that is
+	// watched; a watch alone would wait in silence. Default 10 s.
+	CheckEvery time.Duration
 }
 
 // Run follows the rules until ctx ends, and returns nil then. It survives compaction, a lost
@@ -82,6 +86,7 @@ type follower struct {
 	seen    int64  // its revision
 	told    string // the problem last told
 	last    Snapshot
+	problem error // why last is not what the mirror has
 }
 
 var errRebuilt = errors.New("etcd is not the one that was watched")
@@ -101,23 +106,19 @@ func (f *follower) follow(ctx context.Context) error {
 
 	watching, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	events := f.Client.Watch(watching, Prefix, clientv3.WithPrefix(), clientv3.WithRev(f.seen+1))
-	check := time.NewTicker(checkEvery)
+	events := make(chan []clientv3.WatchResponse)
+	go gather(watching, f.Client.Watch(watching, Prefix, clientv3.WithPrefix(), clientv3.WithRev(f.seen+1)), events)
+	check := time.NewTicker(cmp.Or(f.CheckEvery, 10*time.Second))
 	defer check.Stop()
 	for {
 		select {
-		case r, ok := <-events:
-			if err := f.take(r, ok); err != nil {
-				return err
+		case some, ok := <-events:
+			if !ok {
+				return errors.New("the watch of the rules was closed")
 			}
-			for more := true; more; { // what has come in meanwhile belongs to this snapshot
-				select {
-				case r, ok := <-events:
-					if err := f.take(r, ok); err != nil {
-						return err
-					}
-				default:
-					more = false
+			for _, r := range some {
+				if err := f.take(r); err != nil {
+					return err
 				}
 			}
 			f.publish()
@@ -129,10 +130,36 @@ func (f *follower) follow(ctx context.Context) error {
 	}
 }
 
-func (f *follower) take(r clientv3.WatchResponse, ok bool) error {
-	if !ok {
-		return errors.New("the watch of the rules was closed")
+// gather hands out what has come in since it was last asked, all at once.
+func gather(ctx context.Context, in clientv3.WatchChan, out chan<- []clientv3.WatchResponse) {
+	defer close(out)
+	var waiting []clientv3.WatchResponse
+	for {
+		to := out
+		if len(waiting) == 0 {
+			to = nil
+		}
+		select {
+		case r, ok := <-in:
+			if !ok {
+				if len(waiting) > 0 {
+					select {
+					case out <- waiting:
+					case <-ctx.Done():
+					}
+				}
+				return
+			}
+			waiting = append(waiting, r)
+		case to <- waiting:
+			waiting = nil
+		case <-ctx.Done():
+			return
+		}
 	}
+}
+
+func (f *follower) take(r clientv3.WatchResponse) error {
 	if err := r.Err(); err != nil {
 		return fmt.Errorf("watching the rules: %w", err)
 	}
@@ -153,9 +180,11 @@ func (f *follower) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	r, err := f.Client.Get(ctx, EpochKey, clientv3.WithCountOnly())
-	if err != nil {
-		return nil // the watch itself tells
+	if err != nil { // the watch goes on by itself when etcd is there again
+		f.report(fmt.Errorf("etcd is out of reach: %w", err))
+		return nil
 	}
+	f.report(f.problem)
 	if r.Header.ClusterId != f.cluster || r.Header.Revision < f.seen {
 		return errRebuilt
 	}
@@ -165,10 +194,12 @@ func (f *follower) check(ctx context.Context) error {
 // publish hands out a snapshot if there is a new one.
 func (f *follower) publish() {
 	if f.last.Rules != nil && f.mirror.problem() == nil && f.last.Epoch == f.mirror.epoch && f.last.Revision == f.mirror.revision {
+		f.problem = nil
 		f.report(nil)
 		return
 	}
 	s, err := f.mirror.snapshot()
+	f.problem = err
 	f.report(err)
 	if err != nil {
 		return
@@ -193,7 +224,7 @@ func (f *follower) report(err error) {
 	case errors.Is(err, ErrEmpty):
 		f.Log.Info("waiting for rules: etcd has none yet")
 	default:
-		f.Log.Error("the rules in etcd cannot be followed; the last ones stay in force", "error", loyalty.StarPANs(text))
+		f.Log.Error("the rules in etcd cannot be followed; the last ones stay in force", "error", text)
 	}
 	if f.Problem != nil {
 		f.Problem(err)

@@ -1,0 +1,117 @@
+package rewarder
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/rulebook"
+	"github.com/angelowl-loyalties/app/loyalty/rules"
+)
+
+// ruleSets holds compiled rule sets by hash, a few of them, and stores those that are to come
+// into force.
+type ruleSets struct {
+	store Store
+
+	mu    sync.Mutex
+	max   int
+	sets  map[loyalty.Hash]*rules.Rules
+	order []loyalty.Hash // least recently used first
+
+	storing sync.Mutex
+	stored  map[loyalty.Hash]bool // parts of the rule set that was stored last
+}
+
+func newRuleSets(store Store, max int) *ruleSets {
+	return &ruleSets{store: store, max: max, sets: map[loyalty.Hash]*rules.Rules{}}
+}
+
+// keep holds a compiled rule set.
+func (s *ruleSets) keep(set *rules.Rules) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.use(set.Hash(), set)
+}
+
+func (s *ruleSets) use(h loyalty.Hash, set *rules.Rules) {
+	s.sets[h] = set
+	for i, other := range s.order {
+		if other == h {
+			s.order = append(s.order[:i], s.order[i+1:]...)
+			break
+		}
+	}
+	if s.order = append(s.order, h); len(s.order) > s.max {
+		delete(s.sets, s.order[0])
+		s.order = s.order[1:]
+	}
+}
+
+// get returns a rule set by its hash, from the store where it is not at hand. A rule set that is
+// not in the store is an error about the system: it is stored before its marker is sent.
+func (s *ruleSets) get(ctx context.Context, h loyalty.Hash) (*rules.Rules, error) {
+	s.mu.Lock()
+	set, ok := s.sets[h]
+	if ok {
+		s.use(h, set)
+	}
+	s.mu.Unlock()
+	if ok {
+		return set, nil
+	}
+	set, err := rules.Load(h, func(part loyalty.Hash) ([]byte, error) { return s.store.Part(ctx, part) })
+	if err != nil {
+		return nil, fmt.Errorf("loading rule set %s: %w", h, err)
+	}
+	s.keep(set)
+	return set, nil
+}
+
+// save stores the parts of a snapshot that are not stored yet.
+func (s *ruleSets) save(ctx context.Context, snap *rulebook.Snapshot) error {
+	s.storing.Lock()
+	defer s.storing.Unlock()
+	parts := make([]rules.Part, 0, 8)
+	for _, p := range snap.Parts {
+		if !s.stored[p.Hash] {
+			parts = append(parts, p)
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	if err := s.store.PutParts(ctx, parts); err != nil {
+		return fmt.Errorf("storing rule set %s: %w", snap.Rules.Hash(), err)
+	}
+	s.stored = make(map[loyalty.Hash]bool, len(snap.Parts))
+	for _, p := range snap.Parts {
+		s.stored[p.Hash] = true
+	}
+	return nil
+}
+
+// live is the newest snapshot of the rules in etcd.
+type live struct {
+	mu      sync.Mutex
+	snap    *rulebook.Snapshot
+	changed chan struct{} // closed when there is a newer one
+}
+
+func newLive() *live { return &live{changed: make(chan struct{})} }
+
+func (l *live) set(s rulebook.Snapshot) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.snap = &s
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// get returns the snapshot, nil while there is none, and a channel that closes when it changes.
+func (l *live) get() (*rulebook.Snapshot, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.snap, l.changed
+}

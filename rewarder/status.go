@@ -1,0 +1,235 @@
+package rewarder
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/rulebook"
+)
+
+// States of a rewarder and of its partitions.
+const (
+	stateStarting  = "starting"
+	stateWaiting   = "waiting for rules"
+	stateConsuming = "consuming"
+	statePaused    = "paused"
+	stateDraining  = "draining"
+)
+
+// Status is what GET /health answers.
+type Status struct {
+	Status       string            `json:"status"` // OK: the process works; what it works on is its state
+	State        string            `json:"state"`  // the worst of its partitions'
+	Reason       string            `json:"reason,omitempty"`
+	Rewarder     string            `json:"rewarder"`
+	Topic        string            `json:"topic"`
+	Rules        *LiveRules        `json:"rules"`                   // the newest in etcd; null until there are some
+	RulesProblem string            `json:"rules_problem,omitempty"` // why they are not the newest
+	Partitions   []PartitionStatus `json:"partitions"`
+}
+
+// LiveRules names a rule set in etcd.
+type LiveRules struct {
+	Hash     loyalty.Hash `json:"hash"`
+	Epoch    int64        `json:"epoch"`
+	Revision int64        `json:"revision"`
+}
+
+// PartitionStatus is the work on one partition.
+type PartitionStatus struct {
+	Partition  int32             `json:"partition"`
+	State      string            `json:"state"`
+	Reason     string            `json:"reason,omitempty"`
+	RuleChange string            `json:"rule_change,omitempty"` // why a change cannot be announced
+	InForce    *rulebook.InForce `json:"in_force"`
+	Read       int64             `json:"read"`    // the next offset to read
+	Durable    int64             `json:"durable"` // everything below is stored or set aside
+}
+
+// status is what the rewarder knows of itself.
+type status struct {
+	mu         sync.Mutex
+	state      string
+	reason     string
+	problem    string
+	partitions map[int32]*partition
+}
+
+func newStatus() *status {
+	return &status{state: stateStarting, partitions: map[int32]*partition{}}
+}
+
+// set says how the rewarder as a whole is.
+func (s *status) set(state, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state, s.reason = state, reason
+}
+
+func (s *status) setProblem(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.problem = ""; err != nil {
+		s.problem = err.Error()
+	}
+}
+
+func (s *status) begin(number int32) *partition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := &partition{number: number, state: stateStarting}
+	s.partitions[number] = p
+	return p
+}
+
+func (s *status) end(p *partition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.partitions[p.number] == p {
+		delete(s.partitions, p.number)
+	}
+}
+
+func (s *status) get() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := Status{Status: "OK", State: s.state, Reason: s.reason, RulesProblem: s.problem, Partitions: []PartitionStatus{}}
+	for _, p := range s.partitions {
+		out.Partitions = append(out.Partitions, p.status())
+	}
+	slices.SortFunc(out.Partitions, func(a, b PartitionStatus) int { return int(a.Partition - b.Partition) })
+	for _, state := range []string{stateWaiting, statePaused} {
+		for _, p := range out.Partitions {
+			if p.State == state {
+				out.State, out.Reason = state, fmt.Sprintf("partition %d: %s", p.Partition, p.Reason)
+			}
+		}
+	}
+	return out
+}
+
+// partition is the state of a claim.
+type partition struct {
+	number  int32
+	read    atomic.Int64
+	durable atomic.Int64
+
+	mu         sync.Mutex
+	state      string
+	reason     string
+	paused     int // how many writers cannot go on
+	why        string
+	ruleChange string
+	inForce    *rulebook.InForce
+}
+
+func (p *partition) set(state, reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state, p.reason = state, reason
+}
+
+func (p *partition) pause(why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paused++
+	p.why = why
+}
+
+func (p *partition) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paused--
+}
+
+func (p *partition) setRuleChange(why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ruleChange = why
+}
+
+func (p *partition) show(f rulebook.InForce) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inForce = &f
+}
+
+func (p *partition) status() PartitionStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := PartitionStatus{
+		Partition: p.number, State: p.state, Reason: p.reason, RuleChange: p.ruleChange,
+		InForce: p.inForce, Read: p.read.Load(), Durable: p.durable.Load(),
+	}
+	if p.paused > 0 {
+		s.State, s.Reason = statePaused, p.why
+	}
+	return s
+}
+
+// counters are the rewarder's counters since it began.
+type counters struct {
+	records, rows, letters, markersTaken, markersIgnored, markersSent, pauses, errors atomic.Int64
+}
+
+// Status is the rewarder's status now.
+func (r *rewarder) Status() Status {
+	s := r.status.get()
+	s.Rewarder, s.Topic = r.cfg.Name, r.cfg.Topic
+	if snap, _ := r.live.get(); snap != nil {
+		s.Rules = &LiveRules{snap.Rules.Hash(), snap.Epoch, snap.Revision}
+	}
+	return s
+}
+
+// handler serves GET /health and GET /metrics.
+func (r *rewarder) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(r.Status()) // whoever asked has gone
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = w.Write([]byte(r.metrics()))
+	})
+	return mux
+}
+
+// metrics is the text of the counters, as Prometheus reads it.
+func (r *rewarder) metrics() string {
+	var b strings.Builder
+	counter := func(name, help string, v *atomic.Int64) {
+		fmt.Fprintf(&b, "# HELP angelowl_rewarder_%[1]s %[2]s\n# TYPE angelowl_rewarder_%[1]s counter\nangelowl_rewarder_%[1]s %[3]d\n", name, help, v.Load())
+	}
+	counter("records_total", "Records read from the log, markers included.", &r.count.records)
+	counter("rows_total", "Rows stored, those of transactions that had arrived before included.", &r.count.rows)
+	counter("dead_letters_total", "Records set aside.", &r.count.letters)
+	counter("markers_taken_total", "Rule markers that took over.", &r.count.markersTaken)
+	counter("markers_ignored_total", "Rule markers that changed nothing.", &r.count.markersIgnored)
+	counter("markers_sent_total", "Rule markers sent.", &r.count.markersSent)
+	counter("pauses_total", "Times that work on a partition had to wait for another system.", &r.count.pauses)
+	counter("errors_total", "Errors of other systems.", &r.count.errors)
+	s := r.Status()
+	gauge := func(name, help string, of func(PartitionStatus) int64) {
+		fmt.Fprintf(&b, "# HELP angelowl_rewarder_%[1]s %[2]s\n# TYPE angelowl_rewarder_%[1]s gauge\n", name, help)
+		for _, p := range s.Partitions {
+			fmt.Fprintf(&b, "angelowl_rewarder_%s{partition=\"%d\"} %d\n", name, p.Partition, of(p))
+		}
+	}
+	gauge("paused", "1 while work on a partition waits for another system.", func(p PartitionStatus) int64 {
+		if p.State == statePaused {
+			return 1
+		}
+		return 0
+	})
+	gauge("read_offset", "The next offset to read.", func(p PartitionStatus) int64 { return p.Read })
+	gauge("durable_offset", "Everything below is stored or set aside.", func(p PartitionStatus) int64 { return p.Durable })
+	return b.String()
+}
