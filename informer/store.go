@@ -25,7 +25,8 @@ type Page struct {
 	Next string // opaque, safe in an address; it stays good while rows are written
 }
 
-// MaxScan is the most rows that a query with a filter reads.
+// MaxScan is the most rows that a query with a filter reads. Rows that were erased count, and so do
+// entries of the index by day that do not.
 const MaxScan = 2000
 
 // DayQuery asks for the rows whose record arrived on a day of the bank, by card, date and id.
