@@ -41,6 +41,11 @@ require (
 )
 
 require (
+	go.uber.org/multierr v1.11.0 // indirect
+	go.uber.org/zap v1.27.1 // indirect
+)
+
+require (
 	github.com/aws/aws-lambda-go v1.55.1
 	github.com/gofiber/fiber/v3 v3.5.0
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect

@@ -4,16 +4,22 @@ package etcd
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/url"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // Server is a running member. Stop it with Close.
 type Server struct {
-	etcd *embed.Etcd
+	etcd    *embed.Etcd
+	serving atomic.Bool
 	// Endpoint is the address for clients, such as 127.0.0.1:43211.
 	Endpoint string
 }
@@ -21,7 +27,7 @@ type Server struct {
 // Start opens the member whose data are under dir, or makes it, on a free port of loopback. It
 // returns when the member serves. A member that loses its process loses nothing: etcd writes its
 // log before it answers.
-func Start(ctx context.Context, dir string) (*Server, error) {
+func Start(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 	cfg := embed.NewConfig()
 	cfg.Dir = dir
 	cfg.Name = "angelowl"
@@ -33,8 +39,8 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 	cfg.AdvertisePeerUrls = []url.URL{peer}
 	cfg.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:2379"}}
 	cfg.InitialCluster = cfg.Name + "=" + peer.String()
-	cfg.LogLevel = "error"
-	cfg.LogOutputs = []string{"stderr"}
+	s := &Server{}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(s.zap(log))
 	cfg.TickMs, cfg.ElectionMs = 10, 100 // a group of one elects itself; a start need not wait a second for it
 	cfg.AutoCompactionMode = "periodic"
 	cfg.AutoCompactionRetention = "1h"
@@ -42,7 +48,7 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting etcd in %s: %w", dir, err)
 	}
-	s := &Server{etcd: e}
+	s.etcd = e
 	select {
 	case <-e.Server.ReadyNotify():
 	case err := <-e.Err():
@@ -52,6 +58,7 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 		s.Close()
 		return nil, ctx.Err()
 	}
+	s.serving.Store(true)
 	s.Endpoint = e.Clients[0].Addr().String()
 	return s, nil
 }
@@ -60,7 +67,34 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 func (s *Server) Err() <-chan error { return s.etcd.Err() }
 
 // Close stops the member and waits for it.
-func (s *Server) Close() { s.etcd.Close() }
+func (s *Server) Close() {
+	s.serving.Store(false)
+	s.etcd.Close()
+}
+
+// firstStart is what a new member says once, before it has written its first snapshot.
+const firstStart = "failed to update storage version"
+
+// zap takes etcd's errors into log. While the member starts and stops it calls things errors that
+// are none, such as that its listeners are closed; those are for debugging.
+func (s *Server) zap(log *slog.Logger) *zap.Logger {
+	lines := zapcore.AddSync(lineWriter(func(line string) {
+		level := slog.LevelWarn
+		if !s.serving.Load() || strings.HasPrefix(line, firstStart) {
+			level = slog.LevelDebug
+		}
+		log.Log(context.Background(), level, "etcd: "+line)
+	}))
+	encoding := zapcore.EncoderConfig{MessageKey: "msg", EncodeDuration: zapcore.StringDurationEncoder}
+	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(encoding), lines, zapcore.ErrorLevel))
+}
+
+type lineWriter func(string)
+
+func (f lineWriter) Write(b []byte) (int, error) {
+	f(strings.TrimSpace(string(b)))
+	return len(b), nil
+}
 
 // Client connects to the member.
 func (s *Server) Client() (*clientv3.Client, error) {

@@ -1,6 +1,7 @@
 package etcd_test
 
 import (
+	"log/slog"
 	"testing"
 
 	"github.com/angelowl-loyalties/app/local/etcd"
@@ -12,7 +13,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestAMemberThatStartsAgainHasItsData(t *testing.T) {
 	dir := t.TempDir()
 	for start, want := range []string{"", "v"} {
-		s, err := etcd.Start(t.Context(), dir)
+		s, err := etcd.Start(t.Context(), dir, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

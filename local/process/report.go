@@ -118,6 +118,13 @@ func (r *Report) Unaccounted() Tally {
 	return left
 }
 
+// Accounted says whether every row of every file is accounted for.
+func (r *Report) Accounted() bool {
+	left := r.Unaccounted()
+	return left.Rows == 0 && len(left.Money) == 0 &&
+		!slices.ContainsFunc(r.Files, func(f File) bool { return f.Error != "" })
+}
+
 // MarshalJSON writes {"CAD": 12.5}, currencies in order.
 func (m Money) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
@@ -174,7 +181,7 @@ func (r *Report) Print(w io.Writer) error {
 	}
 	fmt.Fprintln(tw, "\nROWS\trows\t\tmoney")
 	line := func(name string, t Tally) {
-		fmt.Fprintf(tw, "%s\t%s\t\t%s\n", name, grouped(fmt.Sprint(t.Rows)), t.Money.text())
+		fmt.Fprintf(tw, "%s\t%s\t\t%s\n", name, grouped(fmt.Sprint(t.Rows)), t.Money.text(r.HomeCurrency))
 	}
 	line("read", r.Read)
 	line("rewarded", r.Rewarded)
@@ -194,17 +201,26 @@ func (r *Report) Print(w io.Writer) error {
 	return tw.Flush()
 }
 
-// text lists the largest sums, so that a line fits a terminal; the file has all.
-func (m Money) text() string {
-	var parts []string
+// text lists the home currency and the first others, so that a line fits a terminal; the file has
+// all of them.
+func (m Money) text(home loyalty.Currency) string {
+	const most = 4
 	cs := m.currencies()
-	slices.SortStableFunc(cs, func(a, b loyalty.Currency) int { return m[b].CmpAbs(m[a]) })
-	for i, c := range cs {
-		if i == 3 {
-			parts = append(parts, fmt.Sprintf("and %d currencies more", len(cs)-i))
-			break
+	slices.SortStableFunc(cs, func(a, b loyalty.Currency) int {
+		switch home {
+		case a:
+			return -1
+		case b:
+			return 1
 		}
+		return 0
+	})
+	var parts []string
+	for _, c := range cs[:min(most, len(cs))] {
 		parts = append(parts, c.String()+" "+grouped(Sum{m[c], c.Digits()}.String()))
+	}
+	if more := len(cs) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, ", ")
 }

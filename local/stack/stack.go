@@ -18,7 +18,6 @@ import (
 	"github.com/angelowl-loyalties/app/campaignex"
 	campaignexdb "github.com/angelowl-loyalties/app/campaignex/postgres"
 	"github.com/angelowl-loyalties/app/informer"
-	"github.com/angelowl-loyalties/app/ingestor"
 	"github.com/angelowl-loyalties/app/local/etcd"
 	"github.com/angelowl-loyalties/app/local/frontdoor"
 	"github.com/angelowl-loyalties/app/local/kafka"
@@ -26,15 +25,13 @@ import (
 	"github.com/angelowl-loyalties/app/local/s3"
 	"github.com/angelowl-loyalties/app/local/sqlite"
 	"github.com/angelowl-loyalties/app/loyalty"
-	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/profiler"
 	profilerdb "github.com/angelowl-loyalties/app/profiler/postgres"
 	"github.com/angelowl-loyalties/app/rewarder"
-	"github.com/aws/aws-lambda-go/lambda"
-	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
+	"gorm.io/gorm"
 )
 
 // Buckets of the embedded S3.
@@ -54,4 +51,257 @@ type Config struct {
 	Throwaway  bool // nobody needs the data after the process: nothing waits for the disk
 	// Progress is told how far a file has been read; nil: nobody is.
 	Progress func(upload string, read, size int64)
+}
+
+// Stack is the running system.
+type Stack struct {
+	Config
+	URL     string // of the front door
+	Etcd    *clientv3.Client
+	Brokers []string
+	S3      *s3.Server
+	Rewards *pebble.Store
+
+	campaigns  *campaignexdb.Store
+	cardTypes  *profilerdb.Store
+	partitions int
+}
+
+// ErrInUse says that another process has the data folder.
+var ErrInUse = errors.New("another angelowl is using this folder")
+
+// Run starts everything, calls body when all of it serves, and when body returns drains and stops
+// everything. It returns body's error, or that of the part that failed first; body's context ends
+// with such a failure and with ctx.
+func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Context, *Stack) error) (err error) {
+	data, err := filepath.Abs(cfg.Data) // the S3 server changes the working directory
+	if err != nil {
+		return fmt.Errorf("finding the data folder: %w", err)
+	}
+	cfg.Data = data
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
+	unlock, err := lock(filepath.Join(data, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	bank, err := sameBank(cfg)
+	if err != nil {
+		return err
+	}
+	front, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s (is another program there? --listen takes another address): %w", cfg.Listen, err)
+	}
+	defer front.Close()
+	s := &Stack{Config: cfg, URL: "http://" + front.Addr().String()}
+
+	// The engines, each stopped after what uses it.
+	member, err := etcd.Start(ctx, filepath.Join(data, "etcd"), log.With("service", "etcd"))
+	if err != nil {
+		return err
+	}
+	defer member.Close()
+	if s.Etcd, err = member.Client(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Etcd.Close()) }()
+	broker, err := kafka.Start(ctx, kafka.Config{Dir: filepath.Join(data, "kafka"), Partitions: cfg.Partitions, Log: log})
+	if err != nil {
+		return err
+	}
+	defer broker.Close()
+	s.Brokers, s.partitions = []string{broker.Addr()}, broker.Partitions()
+	s.Rewards, err = pebble.Open(filepath.Join(data, "rewards"), pebble.Options{Zone: cfg.Timezone, NoSync: cfg.Throwaway, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Rewards.Close()) }()
+	for _, open := range []struct {
+		name string
+		with func(context.Context, *gorm.DB) error
+	}{
+		{"campaignex.db", func(ctx context.Context, db *gorm.DB) (err error) {
+			s.campaigns, err = campaignexdb.Open(ctx, db, time.Now)
+			return err
+		}},
+		{"profiler.db", func(ctx context.Context, db *gorm.DB) (err error) {
+			s.cardTypes, err = profilerdb.Open(ctx, db, time.Now)
+			return err
+		}},
+	} {
+		db, err := sqlite.Open(filepath.Join(data, open.name))
+		if err != nil {
+			return err
+		}
+		defer closeDB(db)
+		if err := open.with(ctx, db); err != nil {
+			return err
+		}
+	}
+	// The services. They outlive body, so that a drain finds them at work.
+	services, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	g, gctx := errgroup.WithContext(services)
+	backends, err := s.services(gctx, g, log)
+	if err != nil {
+		stop()
+		return errors.Join(err, g.Wait())
+	}
+	handler, err := frontdoor.New(backends, s.page, log.With("service", "frontdoor"))
+	if err != nil {
+		stop()
+		return errors.Join(err, g.Wait())
+	}
+	g.Go(func() error { return web.Serve(gctx, front, handler, drain) })
+
+	if s.S3, err = s.startS3(services, bank, log); err != nil {
+		stop()
+		return errors.Join(err, g.Wait())
+	}
+	err = s.alive(ctx, gctx, member, body)
+	s.S3.Close() // a file that is being read is read again at the next start
+	stop()
+	return errors.Join(err, g.Wait())
+}
+
+// drain is how long requests and rows under way may take at the end.
+const drain = 10 * time.Second
+
+// alive runs body until it returns, a service fails or the etcd member does.
+func (s *Stack) alive(ctx, services context.Context, member *etcd.Server, body func(context.Context, *Stack) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-ctx.Done():
+		case <-services.Done():
+			cancel(errors.New("a part of the system has stopped"))
+		case err := <-member.Err():
+			cancel(fmt.Errorf("etcd has stopped: %w", err))
+		}
+	}()
+	err := body(ctx, s)
+	if cause := context.Cause(ctx); errors.Is(err, context.Canceled) && cause != nil {
+		err = cause
+	}
+	cancel(nil)
+	<-watched
+	return err
+}
+
+// services starts the services on free ports of loopback.
+func (s *Stack) services(ctx context.Context, g *errgroup.Group, log *slog.Logger) (frontdoor.Backends, error) {
+	var b frontdoor.Backends
+	listen := func() (net.Listener, error) {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("listening for a service: %w", err)
+		}
+		return l, nil
+	}
+	named := func(name string) *slog.Logger { return log.With("service", name) }
+
+	l, err := listen()
+	if err != nil {
+		return b, err
+	}
+	b.Campaignex = l.Addr().String()
+	g.Go(func() error {
+		cfg := campaignex.DefaultConfig()
+		cfg.Home, cfg.Location = s.Home, s.Timezone
+		return campaignex.Run(ctx, cfg, campaignex.Deps{Store: s.campaigns, Etcd: s.Etcd, Listener: l, Log: named("campaignex"), Clock: time.Now})
+	})
+	l2, err := listen()
+	if err != nil {
+		return b, err
+	}
+	b.Profiler = l2.Addr().String()
+	g.Go(func() error {
+		return profiler.Run(ctx, profiler.DefaultConfig(), profiler.Deps{Store: s.cardTypes, Etcd: s.Etcd, Listener: l2, Log: named("profiler"), Clock: time.Now})
+	})
+	l3, err := listen()
+	if err != nil {
+		return b, err
+	}
+	internal, err := listen()
+	if err != nil {
+		return b, err
+	}
+	b.Informer = l3.Addr().String()
+	g.Go(func() error {
+		return informer.Run(ctx, informer.Config{Home: s.Home, Timezone: s.Timezone},
+			informer.Deps{Store: s.Rewards, Listener: l3, Internal: internal, Log: named("informer"), Clock: time.Now})
+	})
+	for i := range s.Rewarders {
+		l, err := listen()
+		if err != nil {
+			return b, err
+		}
+		name := fmt.Sprintf("rewarder-%d", i)
+		g.Go(func() error {
+			return rewarder.Run(ctx, rewarder.Config{Brokers: s.Brokers, Group: Group, Name: name, Home: s.Home, CommitInterval: 100 * time.Millisecond},
+				rewarder.Deps{Store: s.Rewards, Etcd: s.Etcd, Listener: l, Log: named(name), Clock: time.Now})
+		})
+	}
+	return b, nil
+}
+
+// Group is the rewarders' consumer group.
+const Group = "rewarder"
+
+// lock takes the folder for this process, until it ends, however it ends.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("locking the data folder: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: %s", ErrInUse, filepath.Dir(path))
+		}
+		return nil, fmt.Errorf("locking the data folder: %w", err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// bankFile says for which bank a data folder was made, and holds the key of its S3.
+type bankFile struct {
+	Home      loyalty.Currency `json:"home_currency"`
+	Timezone  string           `json:"timezone"`
+	AccessKey string           `json:"s3_access_key"`
+	SecretKey string           `json:"s3_secret_key"`
+}
+
+// sameBank refuses a folder that was made for another home currency or time zone.
+func sameBank(cfg Config) (bankFile, error) {
+	path := filepath.Join(cfg.Data, "bank.json")
+	var had bankFile
+	switch b, err := os.ReadFile(path); {
+	case errors.Is(err, os.ErrNotExist):
+		had = bankFile{cfg.Home, cfg.Timezone.String(), rand.Text(), rand.Text()}
+		b, err := json.MarshalIndent(had, "", "  ")
+		if err == nil {
+			err = os.WriteFile(path, append(b, '\n'), 0o600)
+		}
+		if err != nil {
+			return had, fmt.Errorf("writing %s: %w", path, err)
+		}
+	case err != nil:
+		return had, fmt.Errorf("reading %s: %w", path, err)
+	default:
+		if err := json.Unmarshal(b, &had); err != nil {
+			return had, fmt.Errorf("reading %s: %w", path, err)
+		}
+	}
+	if had.Home != cfg.Home || had.Timezone != cfg.Timezone.String() {
+		return had, fmt.Errorf("%s holds the data of a bank with home currency %s in %s, not %s in %s; say --home %s --timezone %s, or another --data",
+			cfg.Data, had.Home, had.Timezone, cfg.Home, cfg.Timezone, had.Home, had.Timezone)
+	}
+	return had, nil
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 	_ "time/tzdata" // a machine without zone files knows the bank's zone all the same
 
+	"github.com/IBM/sarama"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/spf13/cobra"
 )
@@ -25,6 +26,8 @@ import (
 var version = "unknown"
 
 func main() {
+	// A batch that claims to be larger when it is decompressed is not one of ours.
+	sarama.MaxDecompressedBatchSize = 64 << 20
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

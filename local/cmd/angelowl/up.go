@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/angelowl-loyalties/app/local/process"
+	"github.com/angelowl-loyalties/app/local/stack"
+	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+)
+
+func upCommand(logger func() (*slog.Logger, error)) *cobra.Command {
+	var (
+		b         bank
+		rules, fx string
+		cfg       stack.Config
+	)
+	c := &cobra.Command{
+		Use:   "up [FILE...]",
+		Short: "Run everything on this machine until Ctrl-C",
+		Long: `up runs every service in this process, on engines that need no server of their own, with its
+state under --data: the next up goes on where this one was, however this one ended.
+
+--rules and --fx are loaded when they are new or have changed since they were loaded last; what
+has been edited since, through the API, stays as long as they have not. The files of transactions
+given are read once, too: what has been read before is not read again.`,
+		Example: "  angelowl up --home CAD --timezone America/Toronto --rules examples/rules.json --fx examples/quotes.csv examples/spend.csv",
+	}
+	b.flags(c)
+	c.Flags().StringVar(&cfg.Data, "data", "./.angelowl", "the folder for the state")
+	c.Flags().StringVar(&cfg.Listen, "listen", "127.0.0.1:8080", "where to listen, on loopback only while there is no sign-in")
+	c.Flags().IntVar(&b.partitions, "partitions", 0, "partitions of a new log, 1 to 256, fixed for life (default 4)")
+	c.Flags().StringVar(&rules, "rules", "", "rules to load: card types, campaigns, exclusions (JSON)")
+	c.Flags().StringVar(&fx, "fx", "", "exchange rates to load: the ECB's history, .csv or .zip")
+	c.RunE = func(c *cobra.Command, files []string) error {
+		log, err := logger()
+		if err != nil {
+			return err
+		}
+		if cfg.Home, cfg.Timezone, err = b.parse(); err != nil {
+			return err
+		}
+		if err := loopback("--listen", cfg.Listen); err != nil {
+			return err
+		}
+		if b.partitions < 0 || b.partitions > 256 {
+			return usageError{fmt.Errorf("--partitions %d is not between 1 and 256", b.partitions)}
+		}
+		cfg.Rewarders, cfg.Partitions = b.rewarders, b.partitions
+		u := &up{out: c.OutOrStdout(), p: newProgress(c.ErrOrStderr())}
+		defer u.p.clear()
+		if err := u.read(rules, fx, files); err != nil {
+			return err
+		}
+		cfg.Progress = func(_ string, read, size int64) { u.p.say(bar("reading", read>>10, size>>10, "KiB")) }
+		u.p.say("starting")
+		err = stack.Run(c.Context(), cfg, log, u.body)
+		u.p.clear()
+		if err == nil {
+			fmt.Fprintln(u.out, "Stopped. Everything is on disk.")
+		}
+		return err
+	}
+	return c
+}
+
+// up is one `angelowl up`.
+type up struct {
+	out   io.Writer
+	p     *progress
+	seed  stack.Seed
+	print string // names the seed's content
+	files []input
+}
+
+// input is a file of transactions, which is known again by its content.
+type input struct{ path, upload string }
+
+// read looks at everything that was given, before anything starts.
+func (u *up) read(rules, fx string, files []string) error {
+	var err error
+	if u.seed, err = stack.ReadSeed(rules, fx); err != nil {
+		return err
+	}
+	for _, path := range []string{rules, fx} {
+		if path == "" {
+			continue
+		}
+		sum, err := sumOf(path)
+		if err != nil {
+			return err
+		}
+		u.print += sum
+	}
+	for _, path := range files {
+		sum, err := sumOf(path)
+		if err != nil {
+			return err
+		}
+		full, err := filepath.Abs(path) // the stack changes the working directory
+		if err != nil {
+			return fmt.Errorf("finding %s: %w", path, err)
+		}
+		u.files = append(u.files, input{full, uuid.NewSHA1(uuid.NameSpaceOID, []byte("angelowl up file "+sum)).String()})
+	}
+	return nil
+}
+
+func sumOf(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("reading a file: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("reading %s: %w", path, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// body runs while everything is up.
+func (u *up) body(ctx context.Context, s *stack.Stack) error {
+	if err := u.plant(ctx, s); err != nil {
+		return err
+	}
+	fresh, err := u.upload(ctx, s)
+	if err != nil {
+		return err
+	}
+	if fresh {
+		err := s.AwaitRewarded(ctx, func(left int64) { u.p.say(fmt.Sprintf("rewarding: %d rows to go", left)) })
+		if err != nil {
+			return err
+		}
+	}
+	u.p.clear()
+	if fresh {
+		if err := u.earned(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := u.addresses(ctx, s); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	// Ctrl-C is how this ends; anything else is an error.
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	fmt.Fprintln(u.out, "Stopping: what is under way is finished first.")
+	return nil
+}
+
+// plant loads the rules unless these very ones were loaded last.
+func (u *up) plant(ctx context.Context, s *stack.Stack) error {
+	if u.print == "" {
+		return nil
+	}
+	mark := filepath.Join(s.Data, "seed")
+	if was, err := os.ReadFile(mark); err == nil && string(was) == u.print {
+		return nil
+	}
+	u.p.say("loading the rules")
+	if err := s.Plant(ctx, u.seed); err != nil {
+		return err
+	}
+	if _, err := s.AwaitRules(ctx); err != nil {
+		return err
+	}
+	if err := os.WriteFile(mark, []byte(u.print), 0o600); err != nil {
+		return fmt.Errorf("noting which rules were loaded: %w", err)
+	}
+	return nil
+}
+
+// upload sends the files that have not been read yet, and says whether there were any.
+func (u *up) upload(ctx context.Context, s *stack.Stack) (fresh bool, err error) {
+	for _, f := range u.files {
+		name := filepath.Base(f.path)
+		r, err := s.Report(ctx, f.upload)
+		if errors.Is(err, stack.ErrNoReport) {
+			fresh = true
+			if err := s.Upload(ctx, f.upload, f.path); err != nil {
+				return fresh, err
+			}
+			if r, err = s.AwaitReport(ctx, f.upload); err != nil {
+				return fresh, fmt.Errorf("reading %s: %w", name, err)
+			}
+			u.p.clear()
+			fmt.Fprintf(u.out, "%s: %d rows read, %d accepted, %d refused\n", name, r.Rows.Read, r.Rows.Accepted, r.Rows.Refused)
+		} else if err != nil {
+			return fresh, err
+		}
+		if r.Error != "" {
+			fmt.Fprintf(u.out, "%s: %s\n", name, r.Error)
+		}
+	}
+	return fresh, nil
+}
+
+// earned prints what all cards have earned.
+func (u *up) earned(ctx context.Context, s *stack.Stack) error {
+	type line struct {
+		unit  string
+		rows  int
+		units process.Sum
+	}
+	lines, outcomes := map[string]*line{}, map[loyalty.Outcome]int{}
+	err := s.Rewards.All(ctx, func(r loyalty.Row) error {
+		outcomes[r.Trace.Outcome]++
+		l := lines[r.CardType]
+		if l == nil {
+			l = &line{unit: r.Trace.Unit, units: process.Sum{Value: new(big.Int), Digits: int(r.Trace.Decimals)}}
+			lines[r.CardType] = l
+		}
+		l.rows++
+		l.units.Value.Add(l.units.Value, big.NewInt(r.Units.Value))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	letters := 0
+	if err := s.DeadLetters(ctx, func(stack.DeadLetter) error { letters++; return nil }); err != nil {
+		return err
+	}
+	tw := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "\nCARD TYPE\tEARNED\t\tTRANSACTIONS")
+	types := make([]string, 0, len(lines))
+	for t := range lines {
+		types = append(types, t)
+	}
+	slices.Sort(types)
+	for _, t := range types {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\n", t, lines[t].units, lines[t].unit, lines[t].rows)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(u.out, "%d rewarded, %d that no campaign fits, %d excluded, %d dead letters\n",
+		outcomes[loyalty.Rewarded], outcomes[loyalty.NoCampaign], outcomes[loyalty.Excluded], letters)
+	return nil
+}
+
+func (u *up) addresses(ctx context.Context, s *stack.Stack) error {
+	cards, err := s.Cards(ctx, 1)
+	if err != nil {
+		return err
+	}
+	tw := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "\nOpen\t%s\n", s.URL)
+	for _, card := range cards {
+		fmt.Fprintf(tw, "a card\t%s/reward/%s\n", s.URL, card)
+	}
+	fmt.Fprintf(tw, "campaigns\t%s/campaign\n", s.URL)
+	fmt.Fprintf(tw, "the API\t%s\n", strings.Join([]string{s.URL + "/docs/campaignex/index.html", "…/docs/informer/index.html"}, " "))
+	for _, a := range s.Addresses() {
+		fmt.Fprintf(tw, "%s\t%s\n", a.Name, a.Where)
+	}
+	fmt.Fprintln(tw, "\nCtrl-C stops it; the data stay.")
+	return tw.Flush()
+}

@@ -1,0 +1,153 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/angelowl-loyalties/app/ingestor"
+	"github.com/angelowl-loyalties/app/local/s3"
+	"github.com/aws/aws-lambda-go/lambda"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"gorm.io/gorm"
+)
+
+// startS3 starts the server whose events invoke the ingestor, as S3's invoke a lambda.
+func (s *Stack) startS3(ctx context.Context, bank bankFile, log *slog.Logger) (*s3.Server, error) {
+	// The handler needs the server's client, and the server tells of objects from its start on, so
+	// the first tidings wait.
+	var (
+		client  *awss3.Client
+		handler lambda.Handler
+		ready   = make(chan struct{})
+	)
+	wait := func(ctx context.Context) error {
+		select {
+		case <-ready:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	server, err := s3.Start(ctx, s3.Config{
+		Dir: filepath.Join(s.Data, "s3"), AccessKey: bank.AccessKey, SecretKey: bank.SecretKey,
+		Buckets: []string{ReportBucket}, Log: log.With("service", "s3"),
+		Notify: []s3.Notification{{
+			Bucket: SpendBucket,
+			Deliver: func(ctx context.Context, event []byte) error {
+				if err := wait(ctx); err != nil {
+					return err
+				}
+				_, err := handler.Invoke(ctx, event)
+				return err
+			},
+			Done: func(ctx context.Context, bucket, key string) (bool, error) {
+				if err := wait(ctx); err != nil {
+					return false, err
+				}
+				_, err := report(ctx, client, ingestor.UploadID(bucket, key))
+				if errors.Is(err, ErrNoReport) {
+					return false, nil
+				}
+				return err == nil, err
+			},
+		}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	client = server.Client()
+	h, err := ingestor.New(
+		ingestor.Config{Home: s.Home, ReportBucket: ReportBucket},
+		ingestor.Deps{
+			S3: client, Log: log.With("service", "ingestor"), Clock: time.Now, Progress: s.Progress,
+			NewProducer: func(c *sarama.Config) (sarama.AsyncProducer, error) {
+				return sarama.NewAsyncProducer(s.Brokers, c)
+			},
+		})
+	if err != nil {
+		server.Close()
+		return nil, err
+	}
+	handler = lambda.NewHandler(h.Handle)
+	close(ready)
+	return server, nil
+}
+
+// Upload puts a file into the bucket of spend files under the upload's id.
+func (s *Stack) Upload(ctx context.Context, upload, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("uploading a file: %w", err)
+	}
+	defer f.Close()
+	key := "spend/" + upload + ".csv"
+	if strings.HasSuffix(path, ".gz") {
+		key += ".gz"
+	}
+	bucket, contentType := SpendBucket, "text/csv"
+	_, err = s.S3.Client().PutObject(ctx, &awss3.PutObjectInput{
+		Bucket: &bucket, Key: &key, Body: f, ContentType: &contentType,
+		Metadata: map[string]string{"filename": url.PathEscape(filepath.Base(path))},
+	})
+	if err != nil {
+		return fmt.Errorf("uploading %s: %w", path, err)
+	}
+	return nil
+}
+
+// ErrNoReport says that a file has not been read to its end yet.
+var ErrNoReport = errors.New("there is no report yet")
+
+// Report returns what became of an upload, or ErrNoReport.
+func (s *Stack) Report(ctx context.Context, upload string) (*ingestor.Report, error) {
+	return report(ctx, s.S3.Client(), upload)
+}
+
+func report(ctx context.Context, client *awss3.Client, upload string) (*ingestor.Report, error) {
+	body, err := object(ctx, client, ingestor.ReportKey(upload))
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	var r ingestor.Report
+	if err := json.NewDecoder(body).Decode(&r); err != nil {
+		return nil, fmt.Errorf("reading the report of upload %s: %w", upload, err)
+	}
+	return &r, nil
+}
+
+// Refused returns the refused rows of an upload, or ErrNoReport.
+func (s *Stack) Refused(ctx context.Context, upload string) (io.ReadCloser, error) {
+	return object(ctx, s.S3.Client(), ingestor.RefusedKey(upload))
+}
+
+func object(ctx context.Context, client *awss3.Client, key string) (io.ReadCloser, error) {
+	bucket := ReportBucket
+	out, err := client.GetObject(ctx, &awss3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if none := (*types.NoSuchKey)(nil); errors.As(err, &none) {
+		return nil, ErrNoReport
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	return out.Body, nil
+}
+
+func closeDB(db *gorm.DB) error {
+	pool, err := db.DB()
+	if err != nil {
+		return err
+	}
+	return pool.Close()
+}
