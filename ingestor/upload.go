@@ -192,14 +192,10 @@ func (h *Handler) copyRows(ctx context.Context, report *Report, rows *spendcsv.R
 			raw := row.Raw // Parse trims; what is refused is shown as it was sent
 			tx, err := raw.Parse(h.cfg.Home)
 			if err == nil {
-				value, err := tx.MarshalJSON()
-				if err != nil {
-					return fmt.Errorf("encoding a transaction: %w", err)
-				}
-				err = q.send(ctx, &sarama.ProducerMessage{
+				err := q.send(ctx, &sarama.ProducerMessage{
 					Topic: h.cfg.Topic,
 					Key:   sarama.StringEncoder(tx.CardID.String()),
-					Value: sarama.ByteEncoder(value),
+					Value: sarama.ByteEncoder(tx.AppendJSON(make([]byte, 0, 512))),
 					Headers: []sarama.RecordHeader{
 						{Key: headerFormat, Value: format},
 						{Key: headerSource, Value: source},

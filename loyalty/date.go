@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -43,7 +44,7 @@ func ParseDate(s string) (Date, error) {
 		return 0, invalid("", "not_a_date", "%s is not a date (YYYY-MM-DD, DD-MM-YYYY or DD-MM-YY)", quote(s))
 	}
 	t := time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)
-	if t.Year() != y || t.Month() != time.Month(m) || t.Day() != d {
+	if ty, tm, td := t.Date(); ty != y || tm != time.Month(m) || td != d {
 		return 0, invalid("", "not_a_date", "%s does not exist in the calendar", quote(s))
 	}
 	day := Date(t.Unix() / 86400)
@@ -85,7 +86,12 @@ func (d Date) Year() int { return d.Time().Year() }
 
 // AppendText appends YYYY-MM-DD.
 func (d Date) AppendText(b []byte) ([]byte, error) {
-	return d.Time().AppendFormat(b, time.DateOnly), nil
+	y, m, day := d.Time().Date()
+	if y < 1000 { // padded or negative; no date that ParseDate reads
+		return d.Time().AppendFormat(b, time.DateOnly), nil
+	}
+	b = strconv.AppendInt(b, int64(y), 10)
+	return append(b, '-', byte('0'+m/10), byte('0'+m%10), '-', byte('0'+day/10), byte('0'+day%10)), nil
 }
 
 func (d Date) String() string { return d.Time().Format(time.DateOnly) }

@@ -240,6 +240,11 @@ func MulDiv(a, b, den int64, up, down int) (int64, error) {
 	if b < 0 || den <= 0 || up < 0 || up > 19 || down < 0 || down > 19 {
 		return 0, errors.New("loyalty: MulDiv takes b ≥ 0, den > 0 and powers of 0 to 19")
 	}
+	if den == 1 && up <= down { // units of a rate: most fit the short way
+		if h, l := bits.Mul64(magnitude(a), uint64(b)); h == 0 {
+			return signed(divide(l, pow10[down-up]), a < 0)
+		}
+	}
 	// The numerator, up to 190 bits: n2 n1 n0.
 	h, l := bits.Mul64(magnitude(a), uint64(b))
 	h0, n0 := bits.Mul64(l, pow10[up])
@@ -251,11 +256,7 @@ func MulDiv(a, b, den int64, up, down int) (int64, error) {
 	d, e := uint64(den), pow10[down]
 	dh, dl := bits.Mul64(d, e)
 	if n2|n1|dh == 0 { // most amounts: one division does
-		q, r := n0/dl, n0%dl
-		if r >= dl-r {
-			q++
-		}
-		return signed(q, a < 0)
+		return signed(divide(n0, dl), a < 0)
 	}
 	q2, r := bits.Div64(0, n2, d)
 	q1, r := bits.Div64(r, n1, d)
@@ -276,6 +277,15 @@ func MulDiv(a, b, den int64, up, down int) (int64, error) {
 		q++
 	}
 	return signed(q, a < 0)
+}
+
+// divide is n ÷ d, rounded half up.
+func divide(n, d uint64) uint64 {
+	q, r := n/d, n%d
+	if r >= d-r {
+		q++
+	}
+	return q
 }
 
 // signed is q or -q where that fits.

@@ -27,7 +27,11 @@ func MaskPAN(s string) (string, error) {
 	default:
 		return "", invalid("card_pan", "not_a_pan", "is not a card number (13 to 19 digits, or a masked one)")
 	}
-	return "************" + string(last[:]), nil
+	const stars = "************"
+	if len(s) == len(stars)+4 && s[:len(stars)] == stars {
+		return s, nil // as the log has it
+	}
+	return stars + string(last[:]), nil
 }
 
 // StarPANs stars all but the last four digits of whatever looks like a card number in a text: a
@@ -42,6 +46,10 @@ func StarPANs(s string) string {
 			continue
 		}
 		end := runEnd(s, i)
+		if end-i < 13 { // too short for any
+			i = end
+			continue
+		}
 		for _, m := range pansIn(s, i, end) {
 			if out == nil {
 				out = []byte(s)
@@ -62,7 +70,8 @@ func StarPANs(s string) string {
 	if out == nil {
 		return s
 	}
-	return string(out)
+	// The four digits that are left may begin another number with what follows them.
+	return StarPANs(string(out))
 }
 
 type span struct{ from, to int }

@@ -115,23 +115,8 @@ const (
 	ExcludedMCC ExclusionReason = "mcc_excluded"
 )
 
-type rewardJSON struct {
-	transactionOut
-	Units     Units      `json:"reward_amount"`
-	Remarks   string     `json:"remarks"`
-	CreatedAt *time.Time `json:"created_at,omitempty"`
-	Trace     *Trace     `json:"trace"`
-}
-
 // MarshalJSON writes the wire form; a zero CreatedAt is left out.
-func (r Reward) MarshalJSON() ([]byte, error) {
-	w := rewardJSON{transactionOut: r.wire(), Units: r.Units, Remarks: r.Remarks, Trace: &r.Trace}
-	if !r.CreatedAt.IsZero() {
-		at := r.CreatedAt.UTC().Truncate(time.Millisecond)
-		w.CreatedAt = &at
-	}
-	return marshal(w)
-}
+func (r Reward) MarshalJSON() ([]byte, error) { return r.AppendJSON(make([]byte, 0, 1536)) }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (r *Reward) UnmarshalJSON(b []byte) error {

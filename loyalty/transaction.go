@@ -175,6 +175,9 @@ func missing(field string) *FieldError { return invalid(field, "missing", "is mi
 
 // add is Add that names the field.
 func (e *FieldErrors) add(field string, err error) {
+	if err == nil {
+		return
+	}
 	var f *FieldError
 	if errors.As(err, &f) {
 		named := *f
@@ -205,9 +208,22 @@ func DecodeTransaction(data []byte, home Currency) (Transaction, error) {
 	if !utf8.Valid(data) {
 		return Transaction{}, FieldErrors{invalid("", "not_utf8", "the transaction is not valid UTF-8")}
 	}
+	var raw RawTransaction
+	if !raw.scan(string(data)) {
+		var err error
+		if raw, err = unmarshalTransaction(data); err != nil {
+			return Transaction{}, err
+		}
+	}
+	t, err := raw.Parse(home)
+	t.detach()
+	return t, err
+}
+
+func unmarshalTransaction(data []byte) (RawTransaction, error) {
 	var w transactionJSON
 	if err := json.Unmarshal(data, &w); err != nil {
-		return Transaction{}, FieldErrors{jsonError(err, "transaction")}
+		return RawTransaction{}, FieldErrors{jsonError(err, "transaction")}
 	}
 	raw := RawTransaction{
 		ID: w.ID, CardID: w.CardID, Merchant: w.Merchant, Currency: w.Currency,
@@ -217,10 +233,7 @@ func DecodeTransaction(data []byte, home Currency) (Transaction, error) {
 	raw.MCC = numberText(&errs, "mcc", w.MCC, true)
 	raw.Amount = numberText(&errs, "amount", w.Amount, false)
 	raw.SGDAmount = numberText(&errs, "sgd_amount", w.SGDAmount, false)
-	if len(errs) > 0 {
-		return Transaction{}, errs
-	}
-	return raw.Parse(home)
+	return raw, errs.Err()
 }
 
 // numberText is the text of a JSON number; null and absent are blank. A text is taken where
@@ -270,31 +283,8 @@ func jsonKind(goKind string) string {
 	return "number"
 }
 
-// Wire returns the transaction's fields as they are written.
-func (t *Transaction) wire() transactionOut {
-	return transactionOut{
-		ID: t.ID, CardID: t.CardID, Merchant: t.Merchant, MCC: uint16(t.MCC), Currency: t.Currency,
-		Amount: t.Money().Number(), SGDAmount: t.HomeAmount, TransactionID: t.Reference,
-		TransactionDate: t.Date, CardPAN: t.CardPAN, CardType: t.CardType,
-	}
-}
-
-type transactionOut struct {
-	ID              uuid.UUID `json:"id"`
-	CardID          uuid.UUID `json:"card_id"`
-	Merchant        string    `json:"merchant"`
-	MCC             uint16    `json:"mcc"`
-	Currency        Currency  `json:"currency"`
-	Amount          Number    `json:"amount"`
-	SGDAmount       Number    `json:"sgd_amount"`
-	TransactionID   string    `json:"transaction_id"`
-	TransactionDate Date      `json:"transaction_date"`
-	CardPAN         string    `json:"card_pan"`
-	CardType        string    `json:"card_type"`
-}
-
 // MarshalJSON writes the wire form. Equal transactions give equal bytes.
-func (t Transaction) MarshalJSON() ([]byte, error) { return marshal(t.wire()) }
+func (t Transaction) MarshalJSON() ([]byte, error) { return t.AppendJSON(make([]byte, 0, 512)), nil }
 
 // UnmarshalJSON is DecodeTransaction where the home currency does not matter.
 func (t *Transaction) UnmarshalJSON(b []byte) (err error) {

@@ -20,6 +20,7 @@ import (
 type Server struct {
 	etcd    *embed.Etcd
 	serving atomic.Bool
+	logger  *zap.Logger
 	// Endpoint is the address for clients, such as 127.0.0.1:43211.
 	Endpoint string
 }
@@ -40,7 +41,8 @@ func Start(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 	cfg.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:2379"}}
 	cfg.InitialCluster = cfg.Name + "=" + peer.String()
 	s := &Server{}
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(s.zap(log))
+	s.logger = s.zap(log)
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(s.logger)
 	cfg.TickMs, cfg.ElectionMs = 10, 100 // a group of one elects itself; a start need not wait a second for it
 	cfg.AutoCompactionMode = "periodic"
 	cfg.AutoCompactionRetention = "1h"
@@ -103,6 +105,7 @@ func (s *Server) Client() (*clientv3.Client, error) {
 		DialTimeout:          5 * time.Second,
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 5 * time.Second,
+		Logger:               s.logger, // its own writes to standard error
 	})
 	if err != nil {
 		return nil, fmt.Errorf("connecting to etcd at %s: %w", s.Endpoint, err)

@@ -106,7 +106,7 @@ func proxy(addr string) gin.HandlerFunc {
 		},
 		ModifyResponse: func(res *http.Response) error {
 			// The front door has written its own.
-			for _, h := range []string{web.RequestIDHeader, "X-Content-Type-Options", "Cache-Control"} {
+			for _, h := range []string{web.RequestIDHeader, "X-Content-Type-Options"} {
 				res.Header.Del(h)
 			}
 			return nil

@@ -180,14 +180,14 @@ func TestTopicsAreKeptForAsLongAsPromised(t *testing.T) {
 	}
 	defer func() { _ = admin.Close() }()
 	for topic, want := range map[string]string{"spend": "7776000000", "spend.dlq": "-1"} {
-		entries, err := admin.DescribeConfig(sarama.ConfigResource{
+		results, err := admin.DescribeConfigs([]*sarama.ConfigResource{{
 			Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"retention.ms"},
-		})
+		}}, sarama.DescribeConfigsOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(entries) != 1 || entries[0].Value != want {
-			t.Errorf("%s: retention.ms is %v, want %s", topic, entries, want)
+		if len(results) != 1 || len(results[0].Configs) != 1 || results[0].Configs[0].Value != want {
+			t.Errorf("%s: retention.ms is %v, want %s", topic, results, want)
 		}
 	}
 }

@@ -48,24 +48,21 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.Status == nil {
 		o.Status = func(string, int64, int64, string) {}
 	}
-	out, err := filepath.Abs(o.Out) // the stack changes the working directory
-	if err != nil {
-		return nil, fmt.Errorf("finding the folder for the results: %w", err)
-	}
-	o.Out = out
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return nil, fmt.Errorf("making the folder for the results: %w", err)
-	}
 	o.Files = slices.Clone(o.Files)
+	var err error
 	for i, name := range o.Files {
-		if o.Files[i], err = filepath.Abs(name); err != nil {
+		if err := stack.CheckFile(name); err != nil {
+			return nil, err
+		}
+		if o.Files[i], err = filepath.Abs(name); err != nil { // the stack changes the working directory
 			return nil, fmt.Errorf("finding %s: %w", name, err)
 		}
-		if f, err := os.Open(name); err != nil {
-			return nil, fmt.Errorf("opening a file: %w", err)
-		} else if err := f.Close(); err != nil {
-			return nil, fmt.Errorf("opening a file: %w", err)
-		}
+	}
+	if o.Out, err = filepath.Abs(o.Out); err != nil {
+		return nil, fmt.Errorf("finding the folder for the results: %w", err)
+	}
+	if err := os.MkdirAll(o.Out, 0o755); err != nil {
+		return nil, fmt.Errorf("making the folder for the results: %w", err)
 	}
 	dir, err := os.MkdirTemp("", "angelowl-process-")
 	if err != nil {
@@ -203,6 +200,7 @@ func tally(rows int64, money ingestor.Amounts) (Tally, error) {
 func (r *run) writeRewards(ctx context.Context, s *stack.Stack) error {
 	units := map[string]*Units{}
 	err := writeFile(filepath.Join(r.Out, "rewards.jsonl"), func(w io.Writer) error {
+		var line []byte
 		return s.Rewards.All(ctx, func(row loyalty.Row) error {
 			r.mark(row.Position.Partition, row.Position.Offset)
 			one := Tally{}
@@ -230,11 +228,12 @@ func (r *run) writeRewards(ctx context.Context, s *stack.Stack) error {
 				return fmt.Errorf("a reward has the outcome %q", row.Trace.Outcome)
 			}
 			row.CreatedAt = time.Time{} // a function of the inputs alone
-			b, err := row.Reward.MarshalJSON()
-			if err != nil {
+			var err error
+			if line, err = row.Reward.AppendJSON(line[:0]); err != nil {
 				return err
 			}
-			_, err = w.Write(append(b, '\n'))
+			line = append(line, '\n')
+			_, err = w.Write(line)
 			return err
 		})
 	})

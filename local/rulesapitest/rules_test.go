@@ -475,6 +475,75 @@ func TestALatePublisherDoesNotBringADeletedRuleBack(t *testing.T) {
 	}
 }
 
+// pausing is a client's KV that stands still once, between reading and writing.
+type pausing struct {
+	clientv3.KV
+	pause func()
+}
+
+func (k *pausing) Txn(ctx context.Context) clientv3.Txn { return &pausingTxn{k.KV.Txn(ctx), k} }
+
+type pausingTxn struct {
+	clientv3.Txn
+	kv *pausing
+}
+
+// If is called when a publisher has read what etcd has.
+func (t *pausingTxn) If(cs ...clientv3.Cmp) clientv3.Txn {
+	pause := t.kv.pause
+	t.kv.pause = func() {}
+	pause()
+	return t.Txn.If(cs...)
+}
+
+func TestAPublisherThatPausesBeforeItWritesOverwritesNothing(t *testing.T) {
+	etcd := startEtcd(t)
+	store := campaignStore(t, filepath.Join(t.TempDir(), "rules.db"))
+	if _, err := store.Campaigns().Create(t.Context(), "ann", campaign(t, kaligo(id, "Kaligo", "10"))); err != nil {
+		t.Fatal(err)
+	}
+	cli, slow := etcd.client(), etcd.client()
+	if _, err := cli.Put(t.Context(), rulebook.EpochKey, "1"); err != nil { // what keeps the rule safe is its own revision
+		t.Fatal(err)
+	}
+	fast := outbox.New(store, cli, quick, silent, time.Now)
+	slow.KV = &pausing{slow.KV, func() {
+		if err := errors.Join(fast.Flush(t.Context()), store.Campaigns().Delete(t.Context(), "ann", id, nil), fast.Flush(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}}
+	if err := outbox.New(store, slow, quick, silent, time.Now).Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := value(t, cli, rulebook.Campaigns, id); !v.Deleted || v.Version != 2 {
+		t.Errorf("in etcd: %+v", v)
+	}
+}
+
+func TestTheEpochIsWrittenOnce(t *testing.T) {
+	etcd := startEtcd(t)
+	store := campaignStore(t, filepath.Join(t.TempDir(), "rules.db"))
+	if _, err := store.Campaigns().Create(t.Context(), "ann", campaign(t, kaligo(id, "Kaligo", "10"))); err != nil {
+		t.Fatal(err)
+	}
+	cli, slow := etcd.client(), etcd.client()
+	slow.KV = &pausing{slow.KV, func() { // another service is faster
+		if _, err := cli.Put(t.Context(), rulebook.EpochKey, "1"); err != nil {
+			t.Error(err)
+		}
+	}}
+	if err := outbox.New(store, slow, quick, silent, time.Now).Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := cli.Get(t.Context(), rulebook.EpochKey)
+	if err != nil || string(r.Kvs[0].Value) != "1" {
+		t.Errorf("the epoch: %v, %v", r.Kvs, err)
+	}
+	if _, there := value(t, cli, rulebook.Campaigns, id); !there {
+		t.Error("the rule was not published")
+	}
+}
+
 func TestPublishersAtOnceAgree(t *testing.T) {
 	etcd := startEtcd(t)
 	cli := etcd.client()

@@ -177,10 +177,22 @@ func (r results) must(t *testing.T) results {
 	if r.code != 0 {
 		t.Fatalf("exit code %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
-	if r.stderr != "" {
-		t.Errorf("all is well, and yet it says %q", r.stderr)
+	if text := complaints(r.stderr); text != "" {
+		t.Errorf("all is well, and yet it says %s", text)
 	}
 	return r
+}
+
+// complaints are what is on standard error beyond warnings: a machine that is very busy may make
+// one part of the system wait for another, and that is told.
+func complaints(stderr string) string {
+	var out strings.Builder
+	for line := range strings.Lines(stderr) {
+		if !strings.Contains(line, " level=WARN ") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
 }
 
 // money are sums by currency.

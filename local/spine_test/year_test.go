@@ -23,26 +23,28 @@ const cut = 5000
 // what is to be processed.
 func yearOfSpend(t *testing.T) (text []byte, path string) {
 	t.Helper()
-	f, err := os.Open(yearFile)
-	if errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(yearFile); errors.Is(err, os.ErrNotExist) {
 		t.Skip("SKIPPED: the year of real spend is not on this machine:", yearFile)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text, err = io.ReadAll(z); err != nil {
-		t.Fatal(err)
-	}
+	text = gunzipped(t, read(t, yearFile))
 	if !testing.Short() {
 		return text, yearFile
 	}
 	text = []byte(strings.Join(lines(text)[:cut+1], ""))
 	return text, write(t, "beginning_of_2019.csv", text)
+}
+
+func gunzipped(t *testing.T, file []byte) []byte {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func TestAYearOfRealSpend(t *testing.T) {

@@ -84,6 +84,24 @@ func (s *Stack) startS3(ctx context.Context, bank bankFile, log *slog.Logger) (*
 	return server, nil
 }
 
+// CheckFile says why a path cannot be uploaded: it is not there, may not be read, or is no file.
+func CheckFile(path string) error {
+	info, err := os.Stat(path) // first: opening a pipe waits for whoever writes into it
+	switch {
+	case err != nil:
+		return fmt.Errorf("opening a file: %w", err)
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder; say which files in it", path)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no regular file; a file is read more than once, so write it to the disk first", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("opening a file: %w", err)
+	}
+	return f.Close()
+}
+
 // Upload puts a file into the bucket of spend files under the upload's id.
 func (s *Stack) Upload(ctx context.Context, upload, path string) error {
 	f, err := os.Open(path)

@@ -65,6 +65,7 @@ type Stack struct {
 	campaigns  *campaignexdb.Store
 	cardTypes  *profilerdb.Store
 	partitions int
+	crew       *crew
 }
 
 // ErrInUse says that another process has the data folder.
@@ -87,6 +88,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 		return err
 	}
 	defer unlock()
+	if err := removeRun(data); err != nil { // of a process that was killed
+		return err
+	}
 	bank, err := sameBank(cfg)
 	if err != nil {
 		return err
@@ -156,12 +160,20 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 		return errors.Join(err, g.Wait())
 	}
 	g.Go(func() error { return web.Serve(gctx, front, handler, drain) })
+	control, err := s.serveControl(gctx, g, log.With("service", "control"))
+	if err != nil {
+		stop()
+		return errors.Join(err, g.Wait())
+	}
 
 	if s.S3, err = s.startS3(services, bank, log); err != nil {
 		stop()
 		return errors.Join(err, g.Wait())
 	}
-	err = s.alive(ctx, gctx, member, body)
+	if err = writeRun(data, s.running(backends, control)); err == nil {
+		err = s.alive(ctx, gctx, member, body)
+		err = errors.Join(err, removeRun(data))
+	}
 	s.S3.Close() // a file that is being read is read again at the next start
 	stop()
 	return errors.Join(err, g.Wait())
@@ -237,17 +249,13 @@ func (s *Stack) services(ctx context.Context, g *errgroup.Group, log *slog.Logge
 		return informer.Run(ctx, informer.Config{Home: s.Home, Timezone: s.Timezone},
 			informer.Deps{Store: s.Rewards, Listener: l3, Internal: internal, Log: named("informer"), Clock: time.Now})
 	})
-	for i := range s.Rewarders {
-		l, err := listen()
-		if err != nil {
-			return b, err
-		}
-		name := fmt.Sprintf("rewarder-%d", i)
-		g.Go(func() error {
-			return rewarder.Run(ctx, rewarder.Config{Brokers: s.Brokers, Group: Group, Name: name, Home: s.Home, CommitInterval: 100 * time.Millisecond},
-				rewarder.Deps{Store: s.Rewards, Etcd: s.Etcd, Listener: l, Log: named(name), Clock: time.Now})
-		})
+	if s.crew, err = newCrew(ctx, s.Rewarders, func(ctx context.Context, name string, l net.Listener) error {
+		return rewarder.Run(ctx, rewarder.Config{Brokers: s.Brokers, Group: Group, Name: name, Home: s.Home, CommitInterval: 100 * time.Millisecond},
+			rewarder.Deps{Store: s.Rewards, Etcd: s.Etcd, Listener: l, Log: named(name), Clock: time.Now})
+	}); err != nil {
+		return b, err
 	}
+	g.Go(func() error { return s.crew.work(ctx) })
 	return b, nil
 }
 

@@ -74,8 +74,13 @@ func (s *Stack) AwaitRules(ctx context.Context) (loyalty.Hash, error) {
 
 // InForce is what rewarders say of each partition.
 func (s *Stack) InForce(ctx context.Context) (map[int32]rulebook.InForce, error) {
+	return InForce(ctx, s.Etcd)
+}
+
+// InForce is what rewarders say in etcd of each partition.
+func InForce(ctx context.Context, cli *clientv3.Client) (map[int32]rulebook.InForce, error) {
 	prefix := rulebook.InForcePrefix + record.Topic + "/"
-	got, err := s.Etcd.Get(ctx, prefix, clientv3.WithPrefix())
+	got, err := cli.Get(ctx, prefix, clientv3.WithPrefix())
 	if err != nil {
 		return nil, fmt.Errorf("reading what is in force: %w", err)
 	}
@@ -130,13 +135,21 @@ func (s *Stack) AwaitRewarded(ctx context.Context, left func(int64)) error {
 	})
 }
 
-func (s *Stack) kafka() (sarama.Client, error) {
+func (s *Stack) kafka() (sarama.Client, error) { return Connect(s.Brokers) }
+
+// Connect returns a client of a Kafka cluster. Its producers put a card's transactions into the
+// partition into which everybody puts them.
+func Connect(brokers []string) (sarama.Client, error) {
 	c := sarama.NewConfig()
 	c.Version = sarama.V3_6_0_0
 	c.ClientID = "angelowl-local"
+	c.Metadata.AllowAutoTopicCreation = false
 	c.Consumer.Return.Errors = true
 	c.Consumer.MaxWaitTime = 10 * time.Millisecond // closing a partition waits for the fetch under way
-	client, err := sarama.NewClient(s.Brokers, c)
+	c.Producer.Return.Successes = true
+	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Producer.Partitioner = sarama.NewMurmur2Partitioner
+	client, err := sarama.NewClient(brokers, c)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Kafka: %w", err)
 	}
@@ -153,6 +166,10 @@ func (s *Stack) Records(ctx context.Context, topic string, f func(*sarama.Consum
 		return err
 	}
 	defer client.Close()
+	return records(ctx, client, topic, f)
+}
+
+func records(ctx context.Context, client sarama.Client, topic string, f func(*sarama.ConsumerMessage) error) error {
 	consumer, err := sarama.NewConsumerFromClient(client)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", topic, err)
@@ -222,8 +239,26 @@ type DeadLetter struct {
 // DeadLetters calls f with each dead letter once, in the order in which they were set aside: a
 // letter may be in its topic more than once.
 func (s *Stack) DeadLetters(ctx context.Context, f func(DeadLetter) error) error {
+	client, err := s.kafka()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return ReadDeadLetters(ctx, client, f, func(DeadLetter) error { return nil })
+}
+
+// ReadDeadLetters calls letter with each dead letter once, and mark with each mark that one was
+// sent again: its At is the dead letter's.
+func ReadDeadLetters(ctx context.Context, client sarama.Client, letter, mark func(DeadLetter) error) error {
 	seen := map[loyalty.Position]bool{}
-	return s.Records(ctx, DeadLetterTopic, func(m *sarama.ConsumerMessage) error {
+	return records(ctx, client, DeadLetterTopic, func(m *sarama.ConsumerMessage) error {
+		if Header(m, record.HeaderKind) == record.KindResent && Header(m, record.HeaderReason) == "" {
+			at, err := record.ParseLetterID(Header(m, record.HeaderResentOf))
+			if err != nil {
+				return fmt.Errorf("a mark does not say which dead letter was sent again: %w", err)
+			}
+			return mark(DeadLetter{at, m})
+		}
 		incarnation, err1 := strconv.ParseInt(Header(m, record.HeaderIncarnation), 10, 64)
 		partition, err2 := strconv.ParseInt(Header(m, record.HeaderPartition), 10, 32)
 		offset, err3 := strconv.ParseInt(Header(m, record.HeaderOffset), 10, 64)
@@ -235,6 +270,6 @@ func (s *Stack) DeadLetters(ctx context.Context, f func(DeadLetter) error) error
 			return nil
 		}
 		seen[at] = true
-		return f(DeadLetter{at, m})
+		return letter(DeadLetter{at, m})
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/angelowl-loyalties/app/loyalty"
 )
@@ -31,6 +33,15 @@ const (
 	HeaderPartition   = "dead-partition"
 	HeaderOffset      = "dead-offset"
 	HeaderTimestamp   = "dead-timestamp" // the record's own, milliseconds
+
+	// Of a dead letter's record that was sent again, and of the mark that says so:
+	HeaderResentOf = "resent-of" // the dead letter's id; see LetterID
+	HeaderResentBy = "resent-by" // who sent it
+	HeaderResentAt = "resent-at" // RFC 3339
+
+	// Of the mark alone:
+	HeaderResentTo = "resent-to"     // where the record is now, partition/offset
+	HeaderMended   = "resent-mended" // the fields that were set, by comma
 )
 
 // Format is the version of the formats that this program writes, and the newest that it reads.
@@ -38,6 +49,31 @@ const Format = 1
 
 // KindMarker is the kind of a rule marker.
 const KindMarker = "rule-marker"
+
+// KindResent is the kind of a mark in the dead letters' topic: that a dead letter was sent again.
+// A mark has no HeaderReason; a dead letter has one, whatever kind its record was said to be.
+const KindResent = "resent"
+
+// LetterID is the id of a dead letter, incarnation/partition/offset of its record.
+func LetterID(p loyalty.Position) string {
+	return fmt.Sprintf("%d/%d/%d", p.Incarnation, p.Partition, p.Offset)
+}
+
+// ParseLetterID reads the id of a dead letter.
+func ParseLetterID(id string) (loyalty.Position, error) {
+	var p loyalty.Position
+	parts := strings.Split(id, "/")
+	if len(parts) != 3 {
+		return p, fmt.Errorf("%q is not the id of a dead letter, incarnation/partition/offset", id)
+	}
+	incarnation, err1 := strconv.ParseInt(parts[0], 10, 64)
+	partition, err2 := strconv.ParseInt(parts[1], 10, 32)
+	offset, err3 := strconv.ParseInt(parts[2], 10, 64)
+	if errors.Join(err1, err2, err3) != nil || incarnation < 0 || partition < 0 || offset < 0 {
+		return p, fmt.Errorf("%q is not the id of a dead letter, incarnation/partition/offset", id)
+	}
+	return loyalty.Position{Incarnation: incarnation, Partition: int32(partition), Offset: offset}, nil
+}
 
 // Marker says that a rule set is in force for what follows it in its partition.
 type Marker struct {

@@ -135,6 +135,21 @@ func (db *DB) Waiting(ctx context.Context, limit int) ([]outbox.Rule, error) {
 }
 
 // current returns rules as they stand, in the order of refs.
+// Backlog counts the rules in the outbox: those that wait, and those that are held until a person
+// has looked.
+func (db *DB) Backlog(ctx context.Context) (waiting, held int64, err error) {
+	err = db.Read(ctx, func(tx *gorm.DB) error {
+		if err := tx.Model(&outboxRow{}).Where("NOT held").Count(&waiting).Error; err != nil {
+			return err
+		}
+		return tx.Model(&outboxRow{}).Where("held").Count(&held).Error
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("counting the outbox: %w", err)
+	}
+	return waiting, held, nil
+}
+
 func (db *DB) current(tx *gorm.DB, refs []outbox.Ref) ([]outbox.Rule, error) {
 	found := make(map[outbox.Ref]outbox.Rule, len(refs))
 	for _, s := range db.sources {

@@ -549,7 +549,7 @@ func checkCardType(t *loyalty.CardType) error {
 func checkKey(s string) error {
 	for _, c := range []byte(s) {
 		if !(c == '_' || c == '-' || c == '.' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z') {
-			return fmt.Errorf("%q may only have letters, digits, _, - and .", s)
+			return fmt.Errorf("%q has more than letters, digits, _, - and dots", s)
 		}
 	}
 	return nil

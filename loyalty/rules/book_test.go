@@ -21,7 +21,7 @@ import (
 // names by every later version of the program.
 func TestHashIsFixed(t *testing.T) {
 	b := rules.NewBook(sgd)
-	r, parts, err := b.Compile()
+	_, parts, err := b.Compile()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestHashIsFixed(t *testing.T) {
 	s.exclusions = []loyalty.Exclusion{{ID: id(1), MCC: 6051, ValidFrom: sep(1)}}
 	s.campaigns[0].Name = "A & B <é>"
 	s.fill(b)
-	r, parts, err = b.Compile()
+	r, parts, err := b.Compile()
 	if err != nil {
 		t.Fatal(err)
 	}

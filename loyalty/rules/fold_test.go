@@ -38,8 +38,8 @@ func FuzzFold(f *testing.F) {
 		if want := c.String(s); got != want && cases.UnicodeVersion == "15.0.0" {
 			t.Errorf("%q folds to %q, want %q", s, got, want)
 		}
-		var buf [64]byte
-		if len(s) <= len(buf)-8 && foldASCII(&buf, s) && string(buf[:len(s)]) != got {
+		var buf shortName
+		if len(s) <= len(buf)-pad && buf.foldASCII(s) && string(buf[:len(s)]) != got {
 			t.Errorf("%q folds to %q on the fast path, want %q", s, buf[:len(s)], got)
 		}
 	})

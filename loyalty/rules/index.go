@@ -3,7 +3,6 @@ package rules
 import (
 	"bytes"
 	"cmp"
-	"iter"
 	"math"
 	"math/bits"
 	"slices"
@@ -15,17 +14,18 @@ import (
 // the order of their rank: the higher rate first, then the lower id. Matching is the search for
 // the lowest rank that fits, so whatever cannot be lower than what was found already is skipped.
 //
-//	table    one programme: for base and for promo the campaigns for any merchant (an index),
-//	         and a matcher that finds all merchants' texts in a name at once, with indexes for each
+//	table    one programme: a grid of the campaigns for any merchant, and a matcher that finds
+//	         all merchants' texts in a name at once, with an index for each
 //	index    by merchant category: each class of categories that no campaign tells apart has a
 //	         list of groups
 //	group    by day and amount: for each time between two days on which a campaign begins or ends,
 //	         the campaigns that are live, without those that a better one with no higher least
 //	         spend makes useless. Ranks rise along such a list and least spends fall.
+//	grid     an index in which each class and time has its list at once
 //
-// Both the groups of a class and the lists of a day have two forms: the direct one, and a segment
-// tree where the direct one would need memory beyond proportion. So n campaigns take at most
-// n log² n entries, however their categories and days overlap.
+// A grid that would need memory beyond proportion is an index; the groups of an index's class,
+// and the lists of a group's days, are in such a case those of a segment tree. So n campaigns take
+// at most n log² n entries, however their categories and days overlap.
 
 // none is the rank of no campaign.
 const none = math.MaxUint32
@@ -35,31 +35,26 @@ const few = 8
 
 // table has the campaigns of a programme. nil has none.
 type table struct {
-	base, promo ranking
-	days        axis     // of the campaigns for any merchant
-	names       *matcher // the campaigns for a merchant; nil where there are none
-}
+	base, promo []*loyalty.Campaign // by rank
 
-// ranking has the campaigns that compete with one another.
-type ranking struct {
-	ranked []*loyalty.Campaign
-	any    index // of those for any merchant
+	// The campaigns for any merchant: a grid, or where that is nil an index for each kind.
+	grid                  *grid
+	baseIndex, promoIndex index
+
+	names *matcher // the campaigns for a merchant; nil where there are none
 }
 
 // newTable takes the campaigns of a programme.
 func newTable(base, promo []*loyalty.Campaign, homeDigits int) *table {
-	t := &table{}
-	var cuts []int32
-	for _, campaigns := range [][]*loyalty.Campaign{base, promo} {
-		for _, c := range campaigns {
-			if c.Merchant == "" {
-				cuts = append(cuts, int32(c.Start), int32(c.End)+1)
-			}
-		}
-	}
-	t.days = newAxis(cuts)
+	slices.SortFunc(base, byRank)
+	slices.SortFunc(promo, byRank)
+	t := &table{base: base, promo: promo}
 	named := make(map[string]*namedItems)
+	var general namedItems
 	of := func(merchant string) *namedItems {
+		if merchant == "" {
+			return &general
+		}
 		text := fold(merchant)
 		n := named[text]
 		if n == nil {
@@ -68,13 +63,17 @@ func newTable(base, promo []*loyalty.Campaign, homeDigits int) *table {
 		}
 		return n
 	}
-	for rank, it := range t.base.rank(base, &t.days, homeDigits) {
-		n := of(t.base.ranked[rank].Merchant)
-		n.base = append(n.base, it)
+	for rank, c := range base {
+		n := of(c.Merchant)
+		n.base = append(n.base, newItem(uint32(rank), c, homeDigits))
 	}
-	for rank, it := range t.promo.rank(promo, &t.days, homeDigits) {
-		n := of(t.promo.ranked[rank].Merchant)
-		n.promo = append(n.promo, it)
+	for rank, c := range promo {
+		n := of(c.Merchant)
+		n.promo = append(n.promo, newItem(uint32(rank), c, homeDigits))
+	}
+	t.baseIndex, t.promoIndex = newIndex(nil), newIndex(nil)
+	if t.grid = newGrid(general.base, general.promo); t.grid == nil {
+		t.baseIndex, t.promoIndex = newIndex(general.base), newIndex(general.promo)
 	}
 	if len(named) > 0 {
 		t.names = newMatcher(named)
@@ -82,32 +81,11 @@ func newTable(base, promo []*loyalty.Campaign, homeDigits int) *table {
 	return t
 }
 
-// rank puts the campaigns into order, indexes those for any merchant, and iterates over the
-// others by rank.
-func (r *ranking) rank(campaigns []*loyalty.Campaign, days *axis, homeDigits int) iter.Seq2[int, item] {
-	slices.SortFunc(campaigns, byRank)
-	r.ranked = campaigns
-	var general []item
-	for rank, c := range campaigns {
-		if c.Merchant == "" {
-			general = append(general, newItem(uint32(rank), c, homeDigits))
-		}
-	}
-	r.any = newIndex(general, days)
-	return func(yield func(int, item) bool) {
-		for rank, c := range campaigns {
-			if c.Merchant != "" && !yield(rank, newItem(uint32(rank), c, homeDigits)) {
-				return
-			}
-		}
-	}
-}
-
-func (r *ranking) campaign(rank uint32) *loyalty.Campaign {
+func atRank(ranked []*loyalty.Campaign, rank uint32) *loyalty.Campaign {
 	if rank == none {
 		return nil
 	}
-	return r.ranked[rank]
+	return ranked[rank]
 }
 
 // byRank orders by what is better: the higher rate, then the lower id.
@@ -125,12 +103,16 @@ func (t *table) find(q *query, merchant string) (base, promo *loyalty.Campaign) 
 	if t == nil {
 		return nil, nil
 	}
-	q.time = t.days.find(q.day) - 1
-	best := pair{t.base.any.find(q, none), t.promo.any.find(q, none)}
+	var best pair
+	if t.grid != nil {
+		best = t.grid.find(q)
+	} else {
+		best = pair{t.baseIndex.find(q, none), t.promoIndex.find(q, none)}
+	}
 	if t.names != nil && t.names.best.anyBelow(best) {
 		best = t.names.find(q, merchant, best)
 	}
-	return t.base.campaign(best.base), t.promo.campaign(best.promo)
+	return atRank(t.base, best.base), atRank(t.promo, best.promo)
 }
 
 // item is what an index knows of a campaign.
@@ -230,10 +212,8 @@ type ref struct {
 // maxRefs is how many groups a class may have before categories are put into a segment tree.
 const maxRefs = 12
 
-// newIndex takes items in the order of rank and keeps them. With days the times that these divide
-// are known when it is searched (query.time); its groups use them where that takes no more memory
-// than is in proportion, and else days of their own.
-func newIndex(items []item, days *axis) index {
+// newIndex takes items in the order of rank and keeps them.
+func newIndex(items []item) index {
 	if len(items) == 0 {
 		return index{best: none}
 	}
@@ -242,47 +222,13 @@ func newIndex(items []item, days *axis) index {
 		ix.items = items
 		return ix
 	}
-	// Campaigns with the same categories form a set.
-	type set struct {
-		ranges loyalty.MCCSet
-		items  []dated
-	}
-	var (
-		sets   []set
-		number = map[string]int{}
-		key    []byte
-		cuts   []int32
-	)
-	for i := range items {
-		it := &items[i]
-		key = key[:0]
-		key = append(key, byte(it.lo>>8), byte(it.lo), byte(it.hi>>8), byte(it.hi))
-		for _, r := range it.mcc {
-			key = append(key, byte(r.From>>8), byte(r.From), byte(r.To>>8), byte(r.To))
-		}
-		n, ok := number[string(key)]
-		if !ok {
-			n = len(sets)
-			number[string(key)] = n
-			sets = append(sets, set{ranges: it.ranges()})
-			for _, r := range sets[n].ranges {
-				cuts = append(cuts, int32(r.From), int32(r.To)+1)
-			}
-		}
-		sets[n].items = append(sets[n].items, it.dated)
-	}
-	c := &classes{codes: newAxis(cuts)}
+	sets := bySet(items)
+	c := &classes{codes: codesOf(sets)}
 	ix.many = c
 	n := c.codes.intervals()
-	// covers calls f with each run of classes that a set has.
-	covers := func(s *set, f func(from, to int)) {
-		for _, r := range s.ranges {
-			f(c.codes.find(int32(r.From)), c.codes.find(int32(r.To)+1))
-		}
-	}
 	change := make([]int, n+1)
 	for i := range sets {
-		covers(&sets[i], func(from, to int) { change[from]++; change[to]-- })
+		sets[i].classes(&c.codes, func(from, to int) { change[from]++; change[to]-- })
 	}
 	most, depth := 0, 0
 	for _, d := range change {
@@ -293,20 +239,11 @@ func newIndex(items []item, days *axis) index {
 	byBest := func(a, b ref) int { return cmp.Compare(a.best, b.best) }
 	if most <= maxRefs {
 		// A group a set.
-		large := 0
-		for i := range sets {
-			if len(sets[i].items) > few {
-				large++
-			}
-		}
-		if days != nil && large*days.intervals() > 16*len(items)+4096 {
-			days = nil
-		}
 		of := make([][]ref, n)
 		for i := range sets {
-			g := newGroup(sets[i].items, days)
+			g := newGroup(sets[i].items)
 			c.groups = append(c.groups, g)
-			covers(&sets[i], func(from, to int) {
+			sets[i].classes(&c.codes, func(from, to int) {
 				for k := from; k < to; k++ {
 					of[k] = append(of[k], ref{g.best, uint32(i)})
 				}
@@ -323,9 +260,9 @@ func newIndex(items []item, days *axis) index {
 	leaves := 1 << bits.Len(uint(n-1))
 	nodes := make([][]int32, 2*leaves) // the sets that cover all of a node
 	for i := range sets {
-		covers(&sets[i], func(from, to int) {
-			if from == 0 && to == n {
-				to = leaves // the root alone
+		sets[i].classes(&c.codes, func(from, to int) {
+			if sets[i].ranges[0].From == 0 { // any: the root alone
+				from, to = 0, leaves
 			}
 			eachNode(leaves, from, to, func(node int) { nodes[node] = append(nodes[node], int32(i)) })
 		})
@@ -343,7 +280,7 @@ func newIndex(items []item, days *axis) index {
 			}
 			slices.SortFunc(all, func(a, b dated) int { return cmp.Compare(a.rank, b.rank) })
 		}
-		c.groups = append(c.groups, newGroup(all, nil))
+		c.groups = append(c.groups, newGroup(all))
 		groupOf[node] = uint32(len(c.groups))
 	}
 	for k := range n {
@@ -401,37 +338,34 @@ func (ix *index) find(q *query, best uint32) uint32 {
 // group finds the lowest rank by day, amount and currency.
 type group struct {
 	best  uint32
-	items []dated   // few, in the order of rank; else:
-	days  *axis     // its own, or nil for those of query.time
+	items []dated // few, in the order of rank; else:
+	days  axis
 	lists [2]*lists // for spend in the home currency and for foreign spend
 }
 
-// newGroup takes items in the order of rank and keeps them. Without days it makes its own.
-func newGroup(items []dated, days *axis) group {
+// newGroup takes items in the order of rank and keeps them.
+func newGroup(items []dated) group {
 	g := group{best: items[0].rank}
 	if len(items) <= few {
 		g.items = items
 		return g
 	}
-	if days == nil {
-		cuts := make([]int32, 0, 2*len(items))
-		for i := range items {
-			cuts = append(cuts, items[i].start, items[i].end+1)
-		}
-		own := newAxis(cuts)
-		g.days, days = &own, &own
+	cuts := make([]int32, 0, 2*len(items))
+	for i := range items {
+		cuts = append(cuts, items[i].start, items[i].end+1)
 	}
+	g.days = newAxis(cuts)
 	live := make([]liveItem, 0, len(items))
 	foreign := 0
 	for i := range items {
 		// Time i is interval i+1: nothing is live before the first cut or after the last.
 		it := &items[i]
-		live = append(live, liveItem{step{it.min, it.rank}, days.find(it.start) - 1, days.find(it.end+1) - 1})
+		live = append(live, liveItem{step{it.min, it.rank}, g.days.find(it.start) - 1, g.days.find(it.end+1) - 1})
 		if it.foreign {
 			foreign++
 		}
 	}
-	times := days.intervals() - 2
+	times := g.days.intervals() - 2
 	g.lists[1] = newLists(live, times)
 	g.lists[0] = g.lists[1]
 	if foreign > 0 {
@@ -460,10 +394,7 @@ func (g *group) find(q *query, best uint32) uint32 {
 		}
 		return best
 	}
-	time := q.time
-	if g.days != nil {
-		time = g.days.find(q.day) - 1
-	}
+	time := g.days.find(q.day) - 1
 	l := g.lists[0]
 	if q.foreign {
 		l = g.lists[1]

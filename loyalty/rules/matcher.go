@@ -3,7 +3,6 @@ package rules
 import (
 	"encoding/binary"
 	"maps"
-	"math/bits"
 	"slices"
 
 	"github.com/angelowl-loyalties/app/loyalty"
@@ -17,8 +16,8 @@ import (
 // than four bytes are heads of their own.
 type matcher struct {
 	best   pair
-	filter []uint64 // the bits of the heads' hashes
-	shift  uint8    // of a hash, to have as many bits as the filter
+	filter []uint64 // a bit for each head
+	mask   uint32   // of the indexes of filter
 	short  uint8    // bit n: there are texts of n bytes, n below four
 	heads  []head   // a hash table with open addresses
 	nodes  []node   // the states, breadth first; and one more, the end of the last's children
@@ -67,7 +66,7 @@ func newMatcher(named map[string]*namedItems) *matcher {
 	texts := slices.Sorted(maps.Keys(named))
 	m.texts = make([]textIndex, len(texts))
 	for i, text := range texts {
-		ix := textIndex{newIndex(named[text].base, nil), newIndex(named[text].promo, nil)}
+		ix := textIndex{newIndex(named[text].base), newIndex(named[text].promo)}
 		m.texts[i] = ix
 		m.best = m.best.min(pair{ix.base.best, ix.promo.best})
 	}
@@ -82,8 +81,8 @@ func (m *matcher) grow(texts []string) {
 		size *= 2
 	}
 	m.heads = make([]head, size)
-	m.filter = make([]uint64, max(16, size/8)) // at least 32 bits for a text
-	m.shift = uint8(32 - bits.Len(uint(len(m.filter)*64-1)))
+	m.filter = make([]uint64, max(16, size/2)) // 64 bits for a text
+	m.mask = uint32(len(m.filter) - 1)
 
 	// A span is the texts that begin with a state.
 	type span struct {
@@ -171,27 +170,30 @@ func (m *matcher) next(s uint32, b byte) uint32 {
 	return nowhere
 }
 
-func (m *matcher) hash(key uint32) uint32 { return key * 0x9E3779B1 >> m.shift }
+// hash mixes a key: bits 32 and up choose the word of the filter and the slot of heads, the six
+// highest the bit of the word.
+func hash(key uint32) uint64 { return uint64(key) * 0x9E3779B97F4A7C15 }
 
 func (m *matcher) addHead(key, value uint32) {
-	h := m.hash(key)
-	m.filter[h/64] |= 1 << (h % 64)
-	i := h & uint32(len(m.heads)-1)
+	h := hash(key)
+	m.filter[uint32(h>>32)&m.mask] |= 1 << (h >> 58)
+	i := uint32(h>>32) & uint32(len(m.heads)-1)
 	for m.heads[i].key != 0 {
 		i = (i + 1) & uint32(len(m.heads)-1)
 	}
 	m.heads[i] = head{key, value}
 }
 
-// mayHave is 1 for the heads' keys and 0 for most others.
+// mayHave has its lowest bit set for the heads' keys, and for few others. The other bits mean
+// nothing.
 func (m *matcher) mayHave(key uint32) uint64 {
-	h := m.hash(key)
-	return m.filter[h/64] >> (h % 64) & 1
+	h := hash(key)
+	return m.filter[uint32(h>>32)&m.mask] >> (h >> 58)
 }
 
 // head is what a key stands for, or nowhere.
 func (m *matcher) head(key uint32) uint32 {
-	for i := m.hash(key) & uint32(len(m.heads)-1); m.heads[i].key != 0; i = (i + 1) & uint32(len(m.heads)-1) {
+	for i := uint32(hash(key)>>32) & uint32(len(m.heads)-1); m.heads[i].key != 0; i = (i + 1) & uint32(len(m.heads)-1) {
 		if m.heads[i].key == key {
 			return m.heads[i].value
 		}
@@ -199,12 +201,17 @@ func (m *matcher) head(key uint32) uint32 {
 	return nowhere
 }
 
+// pad is how many zeros stand behind a folded name, so that a look beyond its end finds no text.
+const pad = 16
+
+// shortName is the buffer for names of up to 64 bytes.
+type shortName [64 + pad]byte
+
 // find is for each kind the lowest rank below best among the campaigns whose merchant's text the
 // name contains and that fit, or best.
 func (m *matcher) find(q *query, name string, best pair) pair {
-	// Behind the folded name are zeros, so that a look beyond its end finds no text.
-	var buf [64]byte
-	if len(name) > len(buf)-8 || !foldASCII(&buf, name) {
+	var buf shortName
+	if len(name) > len(buf)-pad || !buf.foldASCII(name) {
 		return m.findFolded(q, name, best)
 	}
 	return m.scan(q, buf[:], len(name), best)
@@ -213,58 +220,70 @@ func (m *matcher) find(q *query, name string, best pair) pair {
 // findFolded is find for names that are long or not ASCII. It allocates nothing for the names of
 // valid transactions, which have up to loyalty.MaxFieldRunes runes.
 func (m *matcher) findFolded(q *query, name string, best pair) pair {
-	var buf [loyalty.MaxFieldRunes*maxFolded + 8]byte
+	var buf [loyalty.MaxFieldRunes*maxFolded + pad]byte
 	folded := appendFold(buf[:0], name)
 	n := len(folded)
-	folded = append(folded, 0, 0, 0, 0, 0, 0, 0, 0)
+	folded = append(folded, make([]byte, pad)...)
 	return m.scan(q, folded, n, best)
 }
 
-// foldASCII folds a name that is shorter than buf by 8 bytes or more, unless it is not ASCII.
-func foldASCII(buf *[64]byte, name string) bool {
+// foldASCII folds a name into the buffer, unless it is not ASCII. It writes whole words, as scan
+// reads them: reading a word that was written in pieces makes the processor wait.
+func (buf *shortName) foldASCII(name string) bool {
 	const ones = 0x0101010101010101
-	high := uint64(0)
-	i := 0
-	for ; i+8 <= len(name); i += 8 {
-		x := uint64(name[i]) | uint64(name[i+1])<<8 | uint64(name[i+2])<<16 | uint64(name[i+3])<<24 |
-			uint64(name[i+4])<<32 | uint64(name[i+5])<<40 | uint64(name[i+6])<<48 | uint64(name[i+7])<<56
+	high, i := uint64(0), 0
+	for ; i < len(name); i += 8 {
+		var x uint64
+		switch rest := name[i:]; {
+		case len(rest) >= 8:
+			x = word(rest)
+		case len(name) >= 8: // the last bytes of the word that ends with the name
+			x = word(name[len(name)-8:]) >> (8 * (8 - len(rest)) & 63)
+		default:
+			for k := range len(rest) {
+				x |= uint64(rest[k]) << (8 * k)
+			}
+		}
 		high |= x
-		// Eight bytes at once: the high bits of those from A on, without those beyond Z.
+		// The high bits of those from A on, without those beyond Z.
 		upper := (x&^(ones<<7) + (0x80-'A')*ones) &^ (x&^(ones<<7) + (0x80-'Z'-1)*ones) & (ones << 7)
 		binary.LittleEndian.PutUint64(buf[i&56:], x|upper>>2)
-	}
-	for ; i < len(name); i++ {
-		b := name[i]
-		high |= uint64(b)
-		if 'A' <= b && b <= 'Z' {
-			b += 'a' - 'A'
-		}
-		buf[i&63] = b
 	}
 	return high&(ones<<7) == 0
 }
 
-// scan looks for texts in the first n bytes of a folded name, which eight zeros follow.
+// word is the first eight bytes, the first the lowest.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// scan looks for texts in the first n bytes of a folded name, which zeros follow.
 func (m *matcher) scan(q *query, name []byte, n int, best pair) pair {
 	if m.short != 0 {
 		best = m.scanShort(q, name, n, best)
 	}
-	for i := 0; i+headLen <= n; {
-		// Four beginnings at once.
-		x := binary.LittleEndian.Uint64(name[i:])
-		may := m.mayHave(uint32(x)) | m.mayHave(uint32(x>>8))<<1 | m.mayHave(uint32(x>>16))<<2 | m.mayHave(uint32(x>>24))<<3
-		next := i + 4
-		for ; may != 0; may &= may - 1 {
-			k := bits.TrailingZeros64(may)
-			if i+k+headLen > n { // not a head: it would have a zero
-				break
+	from := 0 // no text that begins before has to be looked for
+	for i := 0; i+headLen <= n; i += 8 {
+		// Eight beginnings at once.
+		lo, hi := binary.LittleEndian.Uint64(name[i:]), binary.LittleEndian.Uint64(name[i+8:])
+		may := m.mayHave(uint32(lo)) | m.mayHave(uint32(lo>>8)) | m.mayHave(uint32(lo>>16)) | m.mayHave(uint32(lo>>24)) |
+			m.mayHave(uint32(lo>>32)) | m.mayHave(uint32(lo>>40|hi<<24)) | m.mayHave(uint32(lo>>48|hi<<16)) | m.mayHave(uint32(lo>>56|hi<<8))
+		if may&1 == 0 {
+			continue
+		}
+		for at := max(i, from); at < i+8 && at+headLen <= n; at++ {
+			k := 8 * (at - i)
+			key := uint32(lo>>(k&63) | hi<<1<<(63-k&63))
+			if m.mayHave(key)&1 == 0 {
+				continue
 			}
-			if s := m.head(uint32(x >> (8 * k))); s != nowhere {
-				next, best = m.walk(q, name[:n], i+k+headLen, s, best)
-				break
+			if s := m.head(key); s != nowhere {
+				from, best = m.walk(q, name[:n], at+headLen, s, best)
+				at = from - 1
 			}
 		}
-		i = next
 	}
 	return best
 }
@@ -296,7 +315,7 @@ func (m *matcher) scanShort(q *query, name []byte, n int, best pair) pair {
 			if m.short>>(k+1)&1 == 0 {
 				continue
 			}
-			if key := x & (1<<(8*(k+1)) - 1); m.mayHave(key) != 0 {
+			if key := x & (1<<(8*(k+1)) - 1); m.mayHave(key)&1 != 0 {
 				// Beyond the end a key would have a zero, and so be that of a shorter text.
 				if text := m.head(key); text != nowhere && key>>(8*k) != 0 {
 					best = m.findIn(text, q, best)

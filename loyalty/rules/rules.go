@@ -206,7 +206,6 @@ type query struct {
 	mcc     uint16
 	foreign bool
 	amount  uint64 // |converted amount| in minor units
-	time    int    // set by the table: which of the times between its days the day is in
 }
 
 func (r *Rules) query(res *Result, tx *loyalty.Transaction) query {

@@ -79,12 +79,19 @@ func NewReader(r io.Reader) (*Reader, error) {
 		return nil, err
 	}
 	d.from = len(d.buf[:d.to]) - len(bytes.TrimPrefix(d.buf[:d.to], []byte("\ufeff")))
+	first, _, _ := bytes.Cut(d.buf[d.from:d.to], newline)
+	cr := bytes.IndexByte(bytes.TrimSuffix(first, []byte{'\r'}), '\r') >= 0
+	sep := separator(string(first))
 	data, bad, err := d.record()
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil, fileError("empty_file", "the file is empty")
 	case err != nil:
 		return nil, err
+	case bad != nil && cr:
+		return nil, crAlone()
+	case bad != nil && sep != "":
+		return nil, notCommas(sep)
 	case bad != nil:
 		return nil, fileError("bad_header", "the header row cannot be read: it %s", bad.Reason)
 	}
@@ -374,7 +381,7 @@ func sniff(b []byte) error {
 // setColumns finds out what each column is.
 func (d *Reader) setColumns(names []string) error {
 	if slices.ContainsFunc(names, func(s string) bool { return strings.Contains(s, "\r") }) {
-		return fileError("bad_header", "the lines end with CR alone; save the file with line ends LF or CRLF")
+		return crAlone()
 	}
 	at := make(map[string]int) // of loyalty.Columns and of refusedColumns, how often
 	var strange, problems []string
@@ -427,13 +434,28 @@ func (d *Reader) setColumns(names []string) error {
 
 func (d *Reader) noHeader(names []string) error {
 	need := "id or transaction_id, card_id, merchant, mcc, currency, amount, transaction_date, card_pan, card_type"
-	first := names[0]
-	for _, sep := range []string{";", "\t", "|"} {
-		if strings.Count(first, sep) >= 5 {
-			return fileError("bad_header", "the fields are separated by %q, not by commas", sep)
-		}
+	if sep := separator(names[0]); sep != "" {
+		return notCommas(sep)
 	}
 	return fileError("bad_header", "the first line is not a header row; it must name the columns %s", need)
+}
+
+func crAlone() *FileError {
+	return fileError("bad_header", "the lines end with CR alone; save the file with line ends LF or CRLF")
+}
+
+// separator is what separates the names of a header instead of commas, or "".
+func separator(header string) string {
+	for _, sep := range []string{";", "\t", "|"} {
+		if strings.Count(header, sep) >= 5 {
+			return sep
+		}
+	}
+	return ""
+}
+
+func notCommas(sep string) *FileError {
+	return fileError("bad_header", "the fields are separated by %q, not by commas", sep)
 }
 
 // show is a strange column's name, cut and without PANs.

@@ -99,6 +99,8 @@ func TestAFileThatCannotBeReadSaysWhy(t *testing.T) {
 		"gzip":                          {zipped.String(), "gzip_file", "compressed with gzip"},
 		"no header":                     {good + good, "bad_header", "the first line is not a header row"},
 		"semicolons":                    {strings.ReplaceAll(header, ",", ";"), "bad_header", `separated by ";", not by commas`},
+		"quoted names and semicolons":   {`"` + strings.ReplaceAll(strings.TrimSpace(header), ",", `";"`) + "\"\n", "bad_header", `separated by ";", not by commas`},
+		"quoted names and CR alone":     {`"` + strings.ReplaceAll(strings.TrimSpace(header), ",", `","`) + "\"\r" + good, "bad_header", "CR alone"},
 		"CR alone":                      {strings.ReplaceAll(header+good, "\n", "\r"), "bad_header", "CR alone"},
 		"header with an open quote":     {`id,"card_id` + "\n" + good, "bad_header", "opens a quote that is never closed"},
 		"header over 64 KiB":            {strings.Repeat("x", 70_000), "bad_header", "is longer than 64 KiB"},

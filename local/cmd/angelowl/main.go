@@ -34,6 +34,9 @@ func main() {
 	os.Exit(code)
 }
 
+// errSaid says that what went wrong has been said.
+var errSaid = errors.New("not everything that was asked for was done")
+
 // usageError is a mistake in the command line.
 type usageError struct{ error }
 
@@ -68,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: l})), nil
 	}
-	root.AddCommand(upCommand(logger), processCommand(logger))
+	root.AddCommand(upCommand(logger), processCommand(logger), statusCommand(), deadLettersCommand(), replayCommand())
 
 	err := root.ExecuteContext(ctx)
 	var usage usageError
@@ -78,7 +81,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "angelowl: %v\nangelowl --help says what there is.\n", err)
 		return 2
-	case errors.Is(err, errNotAccounted):
+	case errors.Is(err, errNotAccounted), errors.Is(err, errSaid):
 		return 1 // it has said what
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		fmt.Fprintln(stderr, "angelowl: stopped")

@@ -106,6 +106,9 @@ func (u *up) read(rules, fx string, files []string) error {
 		u.print += sum
 	}
 	for _, path := range files {
+		if err := stack.CheckFile(path); err != nil {
+			return err
+		}
 		sum, err := sumOf(path)
 		if err != nil {
 			return err

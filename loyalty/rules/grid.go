@@ -1,0 +1,242 @@
+package rules
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/angelowl-loyalties/app/loyalty"
+)
+
+// grid has the campaigns for any merchant of a programme ready: for each class of merchant
+// categories that no campaign tells apart, and each time between two days on which one begins or
+// ends, the list of the base and that of the promo campaigns. Classes in which the same campaigns
+// count share a row. Campaigns with too many different categories and days have no grid, but an
+// index for base and one for promo.
+type grid struct {
+	codes axis
+	rows  []uint32 // of a class
+	days  axis
+	times int
+	cells []pair // numbers of lists, at (2 × row + 1 for foreign spend) × times + time
+	lists lists
+}
+
+// catSet are campaigns with the same merchant categories.
+type catSet struct {
+	ranges loyalty.MCCSet
+	items  []dated
+}
+
+// bySet groups items by their merchant categories.
+func bySet(items []item) []catSet {
+	var (
+		sets   []catSet
+		number = map[string]int{}
+		key    []byte
+	)
+	for i := range items {
+		it := &items[i]
+		key = binary.BigEndian.AppendUint16(key[:0], it.lo)
+		key = binary.BigEndian.AppendUint16(key, it.hi)
+		for _, r := range it.mcc {
+			key = binary.BigEndian.AppendUint16(key, uint16(r.From))
+			key = binary.BigEndian.AppendUint16(key, uint16(r.To))
+		}
+		n, ok := number[string(key)]
+		if !ok {
+			n = len(sets)
+			number[string(key)] = n
+			sets = append(sets, catSet{ranges: it.ranges()})
+		}
+		sets[n].items = append(sets[n].items, it.dated)
+	}
+	return sets
+}
+
+// codesOf divides the merchant categories so that no set tells two of a class apart.
+func codesOf(sets []catSet) axis {
+	var cuts []int32
+	for i := range sets {
+		for _, r := range sets[i].ranges {
+			cuts = append(cuts, int32(r.From), int32(r.To)+1)
+		}
+	}
+	return newAxis(cuts)
+}
+
+// classes calls f with each run of classes that the set has.
+func (s *catSet) classes(codes *axis, f func(from, to int)) {
+	for _, r := range s.ranges {
+		f(codes.find(int32(r.From)), codes.find(int32(r.To)+1))
+	}
+}
+
+// newGrid takes items in the order of rank. It returns nil where the grid would be much larger
+// than the items are many.
+func newGrid(base, promo []item) *grid {
+	n := len(base) + len(promo)
+	if n == 0 {
+		return nil
+	}
+	sets := bySet(base)
+	bases := len(sets)
+	sets = append(sets, bySet(promo)...)
+	cuts := make([]int32, 0, 2*n)
+	for _, items := range [][]item{base, promo} {
+		for i := range items {
+			cuts = append(cuts, items[i].start, items[i].end+1)
+		}
+	}
+	g := &grid{codes: codesOf(sets), days: newAxis(cuts)}
+	g.times = g.days.intervals() - 2 // time i is interval i+1: before and after all nothing is live
+
+	// Which sets count in which class.
+	pairs := 0
+	for i := range sets {
+		sets[i].classes(&g.codes, func(from, to int) { pairs += to - from })
+	}
+	if pairs > 64*n+4096 {
+		return nil
+	}
+	of := make([][]uint32, g.codes.intervals())
+	for i := range sets {
+		sets[i].classes(&g.codes, func(from, to int) {
+			for k := from; k < to; k++ {
+				of[k] = append(of[k], uint32(i))
+			}
+		})
+	}
+	// A row for each combination of sets.
+	b := gridBuilder{grid: g}
+	b.empty()
+	number := map[string]uint32{}
+	var key []byte
+	visits, cells := 256*n+16384, 128*n+8192
+	for _, in := range of {
+		key = key[:0]
+		for _, i := range in {
+			key = binary.BigEndian.AppendUint32(key, i)
+		}
+		row, ok := number[string(key)]
+		if !ok {
+			row = uint32(len(number))
+			number[string(key)] = row
+			for _, i := range in {
+				visits -= len(sets[i].items)
+			}
+			if cells -= 2 * g.times; visits < 0 || cells < 0 || !b.addRow(sets, in, bases) {
+				return nil
+			}
+		}
+		g.rows = append(g.rows, row)
+	}
+	b.empty() // the end of the last list
+	return g
+}
+
+type gridBuilder struct {
+	*grid
+	live []liveItem
+}
+
+// empty appends a list of nothing.
+func (b *gridBuilder) empty() {
+	b.lists.cells = append(b.lists.cells, cell{step{rank: none}, uint32(len(b.lists.steps))})
+}
+
+// addRow appends the cells of a combination of sets, those below bases being of base campaigns.
+func (b *gridBuilder) addRow(sets []catSet, in []uint32, bases int) bool {
+	at := len(b.cells)
+	b.cells = append(b.cells, make([]pair, 2*b.times)...)
+	row := b.cells[at:]
+	split, _ := slices.BinarySearch(in, uint32(bases))
+	for kind, in := range [][]uint32{in[:split], in[split:]} {
+		var items []dated
+		for _, i := range in {
+			items = append(items, sets[i].items...)
+		}
+		if len(in) > 1 {
+			slices.SortFunc(items, func(a, b dated) int { return int(a.rank) - int(b.rank) })
+		}
+		foreign := slices.ContainsFunc(items, func(d dated) bool { return d.foreign })
+		home, ok := b.addLists(items, false)
+		if !ok {
+			return false
+		}
+		abroad := home
+		if foreign {
+			if abroad, ok = b.addLists(items, true); !ok {
+				return false
+			}
+		}
+		for i := range b.times {
+			if kind == 0 {
+				row[i].base, row[b.times+i].base = home[i], abroad[i]
+			} else {
+				row[i].promo, row[b.times+i].promo = home[i], abroad[i]
+			}
+		}
+	}
+	return true
+}
+
+// addLists appends the lists of items, which are in the order of rank, and returns the number of
+// each time's.
+func (b *gridBuilder) addLists(items []dated, foreign bool) ([]uint32, bool) {
+	b.live = b.live[:0]
+	for i := range items {
+		if it := &items[i]; foreign || !it.foreign {
+			b.live = append(b.live, liveItem{step{it.min, it.rank}, b.days.find(it.start) - 1, b.days.find(it.end+1) - 1})
+		}
+	}
+	lb := newListBuilder(b.times)
+	if !lb.direct(b.live) {
+		return nil, false
+	}
+	numbers := make([]uint32, b.times)
+	for i, tail := range lb.tails {
+		switch {
+		case tail < 0: // list 0 is empty
+		case i > 0 && lb.equal(tail, lb.tails[i-1]):
+			numbers[i] = numbers[i-1]
+		default:
+			numbers[i] = uint32(len(b.lists.cells))
+			b.addList(lb, tail)
+		}
+	}
+	return numbers, true
+}
+
+func (b *gridBuilder) addList(lb *listBuilder, tail int32) {
+	others := len(b.lists.steps)
+	for ; lb.links[tail].before >= 0; tail = lb.links[tail].before {
+		b.lists.steps = append(b.lists.steps, lb.links[tail].step)
+	}
+	slices.Reverse(b.lists.steps[others:])
+	b.lists.cells = append(b.lists.cells, cell{lb.links[tail].step, uint32(others)})
+}
+
+// equal says whether two lists have the same steps.
+func (b *listBuilder) equal(i, j int32) bool {
+	for i >= 0 && j >= 0 {
+		if b.links[i].step != b.links[j].step {
+			return false
+		}
+		i, j = b.links[i].before, b.links[j].before
+	}
+	return i == j
+}
+
+// find is the lowest rank that fits of each kind, or none.
+func (g *grid) find(q *query) pair {
+	time := g.days.find(q.day) - 1
+	if uint(time) >= uint(g.times) {
+		return pair{none, none}
+	}
+	row := 2 * int(g.rows[g.codes.find(int32(q.mcc))])
+	if q.foreign {
+		row++
+	}
+	c := g.cells[row*g.times+time]
+	return pair{g.lists.findIn(int(c.base), q.amount, none), g.lists.findIn(int(c.promo), q.amount, none)}
+}
