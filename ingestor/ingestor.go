@@ -116,7 +116,11 @@ func (h *Handler) Handle(ctx context.Context, event events.S3Event) error {
 			continue
 		}
 		if err := h.ingest(ctx, bucket, keys(key)); err != nil {
-			log.Error("a file could not be read; it will be tried again", "error", err)
+			level := slog.LevelError
+			if ctx.Err() != nil {
+				level = slog.LevelInfo // it was told to stop
+			}
+			log.Log(ctx, level, "a file could not be read; it will be tried again", "error", err)
 			errs = append(errs, fmt.Errorf("ingesting s3://%s/%s: %w", bucket, loyalty.StarPANs(key), err))
 		}
 	}

@@ -64,7 +64,7 @@ func TestDecodeTransaction(t *testing.T) {
 		check              func(Transaction) bool
 	}{
 		{"no id: of the reference", "id", ``, "", func(tx Transaction) bool { return tx.ID == uuid.NewSHA1(tx.CardID, []byte("ref-1")) }},
-		{"nil id", "id", `"00000000-0000-0000-0000-000000000000"`, "not_a_uuid", nil},
+		{"nil id", "id", `"00000000-0000-0000-0000-000000000000"`, "nil_uuid", nil},
 		{"id in capitals", "id", `"3D1B6D6B-9B57-4F44-8B3D-8E3D3A1F7A11"`, "", func(tx Transaction) bool { return tx.ID == want.ID }},
 		{"id without hyphens", "id", `"3d1b6d6b9b574f448b3d8e3d3a1f7a11"`, "not_a_uuid", nil},
 		{"id as a URN", "id", `"urn:uuid:3d1b6d6b-9b57-4f44-8b3d-8e3d3a1f7a11"`, "not_a_uuid", nil},

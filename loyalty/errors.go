@@ -14,7 +14,12 @@ type FieldError struct {
 	Reason string `json:"reason"` // plain words; PANs in it are starred
 }
 
-func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
+func (e *FieldError) Error() string {
+	if e.Field == "" {
+		return e.Reason
+	}
+	return e.Field + ": " + e.Reason
+}
 
 // FieldErrors are all that is wrong with one input, in the order of its fields. Match one with
 // errors.As to a FieldErrors, or its first to a *FieldError.

@@ -20,9 +20,9 @@ func (n Number) Money(c Currency) (Money, error) {
 	v, exact, fits := n.Scaled(c.Digits())
 	switch {
 	case !fits:
-		return Money{}, invalid("", "too_large", "%s is too large", n)
+		return Money{}, invalid("", "too_large", "%s is too large", StarPANs(n.String()))
 	case !exact:
-		return Money{}, invalid("", "too_many_decimals", "%s has more decimals than %s has (%d)", n, c, c.Digits())
+		return Money{}, invalid("", "too_many_decimals", "%s has more decimals than %s has (%d)", StarPANs(n.String()), c, c.Digits())
 	}
 	return Money{v, c}, nil
 }

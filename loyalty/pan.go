@@ -1,5 +1,9 @@
 package loyalty
 
+// A primary account number has 13 to 19 digits (ISO/IEC 7812-1 allows 10 at least; no card scheme
+// gives out fewer than 13).
+const minPAN, maxPAN = 13, 19
+
 // MaskPAN masks a primary account number to ************1234. It takes 13 to 19 digits with
 // hyphens or spaces between them, or a number that is masked already (stars or x, its last four
 // digits plain, at most ten digits plain). There is no Luhn check: banks test with made-up numbers.
@@ -22,7 +26,7 @@ func MaskPAN(s string) (string, error) {
 		}
 	}
 	switch {
-	case masks == 0 && digits >= 13 && digits <= 19:
+	case masks == 0 && digits >= minPAN && digits <= maxPAN:
 	case masks > 0 && tail >= 4 && digits <= 10 && digits+masks <= 19:
 	default:
 		return "", invalid("card_pan", "not_a_pan", "is not a card number (13 to 19 digits, or a masked one)")
@@ -46,7 +50,7 @@ func StarPANs(s string) string {
 			continue
 		}
 		end := runEnd(s, i)
-		if end-i < 13 { // too short for any
+		if end-i < minPAN { // too short for any
 			i = end
 			continue
 		}
@@ -110,7 +114,7 @@ func pansIn(s string, from, to int) []span {
 			}
 			digits++
 			atMark := end+1 == to || s[end+1] == ' ' || s[end+1] == '-'
-			if atMark && digits >= 13 && digits <= 19 && luhn(s[start:end+1]) {
+			if atMark && digits >= minPAN && digits <= maxPAN && luhn(s[start:end+1]) {
 				best = end + 1
 			}
 		}

@@ -125,7 +125,7 @@ func (r *RawTransaction) parseAmounts(t *Transaction, home Currency, errs *Field
 			*errs = append(*errs, invalid("currency", "unknown_currency", "%s is not an ISO 4217 currency with a minor unit", quote(r.Currency)))
 		}
 	}
-	amount, err := ParseNumber(r.Amount)
+	amount, err := parseAmount(r.Amount)
 	switch {
 	case r.Amount == "":
 		err = missing("amount")
@@ -138,16 +138,25 @@ func (r *RawTransaction) parseAmounts(t *Transaction, home Currency, errs *Field
 	if r.SGDAmount == "" || ok && t.Currency == home {
 		return
 	}
-	given, err := ParseNumber(r.SGDAmount)
+	given, err := parseAmount(r.SGDAmount)
 	switch {
 	case err != nil:
 	case given.Sign()*amount.Sign() < 0:
-		err = invalid("sgd_amount", "other_sign", "%s has the other sign than the amount", given)
+		err = invalid("sgd_amount", "other_sign", "%s has the other sign than the amount", StarPANs(given.String()))
 	case home != 0:
 		_, err = given.Money(home)
 	}
 	errs.add("sgd_amount", err)
 	t.HomeAmount = given
+}
+
+// parseAmount is ParseNumber that refuses a card number: columns that were swapped would bring it
+// into the log, where no star can be put on a number.
+func parseAmount(s string) (Number, error) {
+	if len(s) >= minPAN && StarPANs(s) != s {
+		return Number{}, invalid("", "looks_like_a_pan", "%s looks like a card number, not like an amount", quote(s))
+	}
+	return ParseNumber(s)
 }
 
 func parseID(errs *FieldErrors, field, s string) uuid.UUID {
@@ -167,6 +176,9 @@ func ParseUUID(s string) (uuid.UUID, error) {
 		if id, err := uuid.Parse(s); err == nil && id != uuid.Nil {
 			return id, nil
 		}
+	}
+	if id, err := uuid.Parse(s); err == nil && id == uuid.Nil {
+		return uuid.Nil, invalid("", "nil_uuid", "is the UUID of zeros, which names nothing")
 	}
 	return uuid.Nil, invalid("", "not_a_uuid", "%s is not a UUID", quote(s))
 }

@@ -12,12 +12,13 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/gin-gonic/gin"
 )
 
-// Backends are the addresses (host:port) of the services.
+// Backends are the sockets of the services, paths in the file system.
 type Backends struct {
 	Campaignex, Profiler, Informer string
 }
@@ -84,7 +85,7 @@ func sameOrigin() gin.HandlerFunc {
 		}
 		ip := net.ParseIP(strings.Trim(host, "[]"))
 		switch {
-		case host != "localhost" && (ip == nil || !ip.IsLoopback()):
+		case !strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") && (ip == nil || !ip.IsLoopback()):
 			web.Fail(c, &web.Error{Status: http.StatusForbidden, Code: "wrong_host", Message: "ask for 127.0.0.1 or localhost"})
 			c.Abort()
 		case guard.Check(c.Request) != nil:
@@ -97,10 +98,18 @@ func sameOrigin() gin.HandlerFunc {
 type ginKey struct{}
 
 // proxy passes requests on to a service.
-func proxy(addr string) gin.HandlerFunc {
+func proxy(socket string) gin.HandlerFunc {
+	var dialer net.Dialer
 	p := &httputil.ReverseProxy{
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return dialer.DialContext(ctx, "unix", socket)
+			},
+			MaxIdleConnsPerHost: 16,
+			IdleConnTimeout:     time.Minute,
+		},
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(&url.URL{Scheme: "http", Host: addr})
+			r.SetURL(&url.URL{Scheme: "http", Host: "service"})
 			r.SetXForwarded()
 			r.Out.Header.Set(web.RequestIDHeader, web.RequestID(r.In.Context()))
 		},
@@ -112,7 +121,10 @@ func proxy(addr string) gin.HandlerFunc {
 			return nil
 		},
 		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
-			web.Log(r.Context()).WarnContext(r.Context(), "a service does not answer", "service", addr, "error", err)
+			if r.Context().Err() != nil {
+				return // the client has hung up
+			}
+			web.Log(r.Context()).WarnContext(r.Context(), "a service does not answer", "socket", socket, "error", err)
 			if c, ok := r.Context().Value(ginKey{}).(*gin.Context); ok {
 				web.Fail(c, &web.Error{Status: http.StatusBadGateway, Code: "service_away", Message: "the service behind this address does not answer; try again"})
 			}

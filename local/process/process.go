@@ -248,6 +248,7 @@ type letter struct {
 	upload, line int
 	raw          loyalty.RawTransaction
 	why          *loyalty.FieldError
+	err          *loyalty.FieldError // why the fields cannot be shown, or nil
 }
 
 // fields are those that a dead letter is about.
@@ -258,12 +259,19 @@ var fields = map[string]string{
 // deadLetters counts the dead letters and returns them in the order of files and lines.
 func (r *run) deadLetters(ctx context.Context, s *stack.Stack) ([]letter, error) {
 	var letters []letter
+	seen := map[[2]int]bool{}
 	err := s.DeadLetters(ctx, func(d stack.DeadLetter) error {
 		r.mark(d.At.Partition, d.At.Offset)
 		l, err := r.letter(d.Message)
 		if err != nil {
 			return err
 		}
+		// A line that was sent twice, since S3 told of its file twice, is one row.
+		at := [2]int{l.upload, l.line}
+		if seen[at] {
+			return nil
+		}
+		seen[at] = true
 		letters = append(letters, l)
 		one := Tally{Rows: 1}
 		if c, ok := loyalty.ParseCurrency(l.raw.Currency); ok {
@@ -288,8 +296,9 @@ func (r *run) letter(m *sarama.ConsumerMessage) (letter, error) {
 		return l, err
 	}
 	tx, err := loyalty.DecodeTransaction(m.Value, 0)
-	if err != nil {
-		return l, fmt.Errorf("a dead letter of line %d cannot be read: %w", l.line, err)
+	if err != nil { // it is told by its line alone
+		l.err = l.why
+		return l, nil
 	}
 	l.raw = loyalty.RawTransaction{
 		ID: tx.ID.String(), CardID: tx.CardID.String(), Merchant: tx.Merchant, MCC: tx.MCC.String(),
@@ -396,7 +405,7 @@ func (r *run) writeRefused(ctx context.Context, s *stack.Stack, letters []letter
 			return err
 		}
 		for _, l := range letters {
-			row := spendcsv.Row{Line: l.line, Raw: l.raw}
+			row := spendcsv.Row{Line: l.line, Raw: l.raw, Err: l.err}
 			if err := out.Write(r.files[l.upload].name, &row, l.why); err != nil {
 				return err
 			}

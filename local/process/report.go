@@ -177,11 +177,11 @@ func (r *Report) Print(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "EARNED\tunits\t\ttransactions")
 	for _, u := range r.Units {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\n", u.CardType, grouped(u.Units.String()), u.Unit, u.Rows)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\n", u.CardType, Grouped(u.Units.String()), u.Unit, u.Rows)
 	}
 	fmt.Fprintln(tw, "\nROWS\trows\t\tmoney")
 	line := func(name string, t Tally) {
-		fmt.Fprintf(tw, "%s\t%s\t\t%s\n", name, grouped(fmt.Sprint(t.Rows)), t.Money.text(r.HomeCurrency))
+		fmt.Fprintf(tw, "%s\t%s\t\t%s\n", name, Grouped(fmt.Sprint(t.Rows)), t.Money.text(r.HomeCurrency))
 	}
 	line("read", r.Read)
 	line("rewarded", r.Rewarded)
@@ -217,7 +217,7 @@ func (m Money) text(home loyalty.Currency) string {
 	})
 	var parts []string
 	for _, c := range cs[:min(most, len(cs))] {
-		parts = append(parts, c.String()+" "+grouped(Sum{m[c], c.Digits()}.String()))
+		parts = append(parts, c.String()+" "+Grouped(Sum{m[c], c.Digits()}.String()))
 	}
 	if more := len(cs) - most; more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
@@ -225,8 +225,8 @@ func (m Money) text(home loyalty.Currency) string {
 	return strings.Join(parts, ", ")
 }
 
-// grouped puts thin commas between thousands, for people only.
-func grouped(s string) string {
+// Grouped puts commas between thousands, for people only.
+func Grouped(s string) string {
 	whole, frac, point := strings.Cut(s, ".")
 	sign := ""
 	if strings.HasPrefix(whole, "-") {

@@ -254,7 +254,7 @@ func TestBadRows(t *testing.T) {
 		{"no currency", "currency", "", "currency: missing"},
 		{"small letters", "currency", "cad", ""},
 		{"a card that is no UUID", "card_id", "d831d553", "card_id: not_a_uuid"},
-		{"the nil card", "card_id", "00000000-0000-0000-0000-000000000000", "card_id: not_a_uuid"},
+		{"the nil card", "card_id", "00000000-0000-0000-0000-000000000000", "card_id: nil_uuid"},
 		{"a long name", "merchant", strings.Repeat("Å", 257), "merchant: too_long"},
 		{"a name just short enough", "merchant", strings.Repeat("Å", 256), ""},
 		{"NUL in a name", "merchant", "EXP\x00EDIA", "merchant: not_text"},

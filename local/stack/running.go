@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/angelowl-loyalties/app/local/frontdoor"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/web"
@@ -33,8 +32,7 @@ type Running struct {
 	URL       string           `json:"url"` // the front door
 	Kafka     []string         `json:"kafka"`
 	Etcd      []string         `json:"etcd"`
-	S3        string           `json:"s3"` // its keys are in bank.json
-	Services  []Address        `json:"services"`
+	S3        string           `json:"s3"`        // its keys are in bank.json
 	Rewarders []Address        `json:"rewarders"` // of /health and /metrics
 	Control   Control          `json:"control"`
 }
@@ -55,12 +53,11 @@ type Control struct {
 // RunFile is the name of the file in the data folder. Only its owner may read it.
 const RunFile = "run.json"
 
-func (s *Stack) running(b frontdoor.Backends, c Control) Running {
+func (s *Stack) running(c Control) Running {
 	r := Running{
 		PID: os.Getpid(), Started: time.Now().UTC(), Home: s.Home, Timezone: s.Timezone.String(), URL: s.URL,
 		Kafka: s.Brokers, Etcd: s.Etcd.Endpoints(), S3: s.S3.Endpoint(),
-		Services: []Address{{"campaignex", b.Campaignex}, {"profiler", b.Profiler}, {"informer", b.Informer}},
-		Control:  c,
+		Control: c,
 	}
 	for _, m := range s.crew.members {
 		r.Rewarders = append(r.Rewarders, Address{m.name, m.l.Addr().String()})
@@ -68,12 +65,23 @@ func (s *Stack) running(b frontdoor.Backends, c Control) Running {
 	return r
 }
 
-// writeRun writes the file whole or not at all.
 func writeRun(data string, r Running) error {
-	path := filepath.Join(data, RunFile)
-	b, err := json.MarshalIndent(r, "", "  ")
+	return writeJSON(filepath.Join(data, RunFile), r)
+}
+
+// writeJSON writes a file for its owner's eyes, whole or not at all.
+func writeJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err == nil {
-		err = os.WriteFile(path+".new", append(b, '\n'), 0o600)
+		_, err = f.Write(append(b, '\n'))
+		if err == nil {
+			err = f.Sync()
+		}
+		err = errors.Join(err, f.Close())
 	}
 	if err == nil {
 		err = os.Rename(path+".new", path)

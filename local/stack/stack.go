@@ -91,15 +91,15 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 	if err := removeRun(data); err != nil { // of a process that was killed
 		return err
 	}
-	bank, err := sameBank(cfg)
-	if err != nil {
-		return err
-	}
 	front, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listening on %s (is another program there? --listen takes another address): %w", cfg.Listen, err)
 	}
 	defer front.Close()
+	bank, err := sameBank(cfg)
+	if err != nil {
+		return err
+	}
 	s := &Stack{Config: cfg, URL: "http://" + front.Addr().String()}
 
 	// The engines, each stopped after what uses it.
@@ -149,7 +149,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 	services, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	g, gctx := errgroup.WithContext(services)
-	backends, err := s.services(gctx, g, log)
+	sockets, err := os.MkdirTemp("", "angelowl-") // short: a socket's path may have 104 characters
+	if err != nil {
+		return fmt.Errorf("making a folder for sockets: %w", err)
+	}
+	defer os.RemoveAll(sockets)
+	backends, err := s.services(gctx, g, sockets, log)
 	if err != nil {
 		stop()
 		return errors.Join(err, g.Wait())
@@ -170,7 +175,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 		stop()
 		return errors.Join(err, g.Wait())
 	}
-	if err = writeRun(data, s.running(backends, control)); err == nil {
+	if err = writeRun(data, s.running(control)); err == nil {
 		err = s.alive(ctx, gctx, member, body)
 		err = errors.Join(err, removeRun(data))
 	}
@@ -206,11 +211,12 @@ func (s *Stack) alive(ctx, services context.Context, member *etcd.Server, body f
 	return err
 }
 
-// services starts the services on free ports of loopback.
-func (s *Stack) services(ctx context.Context, g *errgroup.Group, log *slog.Logger) (frontdoor.Backends, error) {
+// services starts the services, on sockets in the file system: while there is no sign-in they must
+// not be had around the front door, by a page that tries the ports of loopback.
+func (s *Stack) services(ctx context.Context, g *errgroup.Group, sockets string, log *slog.Logger) (frontdoor.Backends, error) {
 	var b frontdoor.Backends
-	listen := func() (net.Listener, error) {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	listen := func(name string) (net.Listener, error) {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "unix", filepath.Join(sockets, name))
 		if err != nil {
 			return nil, fmt.Errorf("listening for a service: %w", err)
 		}
@@ -218,7 +224,7 @@ func (s *Stack) services(ctx context.Context, g *errgroup.Group, log *slog.Logge
 	}
 	named := func(name string) *slog.Logger { return log.With("service", name) }
 
-	l, err := listen()
+	l, err := listen("campaignex")
 	if err != nil {
 		return b, err
 	}
@@ -228,7 +234,7 @@ func (s *Stack) services(ctx context.Context, g *errgroup.Group, log *slog.Logge
 		cfg.Home, cfg.Location = s.Home, s.Timezone
 		return campaignex.Run(ctx, cfg, campaignex.Deps{Store: s.campaigns, Etcd: s.Etcd, Listener: l, Log: named("campaignex"), Clock: time.Now})
 	})
-	l2, err := listen()
+	l2, err := listen("profiler")
 	if err != nil {
 		return b, err
 	}
@@ -236,11 +242,11 @@ func (s *Stack) services(ctx context.Context, g *errgroup.Group, log *slog.Logge
 	g.Go(func() error {
 		return profiler.Run(ctx, profiler.DefaultConfig(), profiler.Deps{Store: s.cardTypes, Etcd: s.Etcd, Listener: l2, Log: named("profiler"), Clock: time.Now})
 	})
-	l3, err := listen()
+	l3, err := listen("informer")
 	if err != nil {
 		return b, err
 	}
-	internal, err := listen()
+	internal, err := listen("informer-internal")
 	if err != nil {
 		return b, err
 	}
@@ -293,18 +299,14 @@ func sameBank(cfg Config) (bankFile, error) {
 	switch b, err := os.ReadFile(path); {
 	case errors.Is(err, os.ErrNotExist):
 		had = bankFile{cfg.Home, cfg.Timezone.String(), rand.Text(), rand.Text()}
-		b, err := json.MarshalIndent(had, "", "  ")
-		if err == nil {
-			err = os.WriteFile(path, append(b, '\n'), 0o600)
-		}
-		if err != nil {
-			return had, fmt.Errorf("writing %s: %w", path, err)
+		if err := writeJSON(path, had); err != nil {
+			return had, err
 		}
 	case err != nil:
 		return had, fmt.Errorf("reading %s: %w", path, err)
 	default:
 		if err := json.Unmarshal(b, &had); err != nil {
-			return had, fmt.Errorf("reading %s: %w", path, err)
+			return had, fmt.Errorf("%s is damaged: restore it, or begin anew in another --data: %w", path, err)
 		}
 	}
 	if had.Home != cfg.Home || had.Timezone != cfg.Timezone.String() {

@@ -37,7 +37,7 @@ type Part struct {
 // key (id or card_type, as text) has a SHA-256 that begins with the hexadecimal digits of the
 // bucket's name: two of them, or more where a bucket would be larger than splitAbove.
 
-// root is the root part's JSON; encoding/json writes the keys of maps in order.
+// root is the root part's JSON, the keys of maps in order.
 type root struct {
 	Format     int                     `json:"format"`
 	Home       loyalty.Currency        `json:"home"`
@@ -176,29 +176,44 @@ func (b *Book) Compile() (*Rules, []Part, error) {
 	if b.home == 0 {
 		return nil, nil, errors.New("compiling the rules: there is no home currency")
 	}
-	r := root{Format: format, Home: b.home}
-	var (
-		parts []Part
-		err   error
-	)
-	if r.Campaigns, err = b.campaigns.store(&parts); err != nil {
-		return nil, nil, fmt.Errorf("compiling the rules: %w", err)
+	data := fmt.Appendf(nil, `{"format":%d,"home":"%s"`, format, b.home)
+	var parts []Part
+	add := func(kind string, stored []namedPart, err error) error {
+		if err != nil {
+			return fmt.Errorf("compiling the rules: %w", err)
+		}
+		data = append(data, `,"`+kind+`":{`...)
+		for i, p := range stored {
+			if i > 0 {
+				data = append(data, ',')
+			}
+			data = append(data, `"`+p.name+`":"`...)
+			data = hex.AppendEncode(data, p.Hash[:])
+			data = append(data, '"')
+			parts = append(parts, p.Part)
+		}
+		data = append(data, '}')
+		return nil
 	}
-	if r.Exclusions, err = b.exclusions.store(&parts); err != nil {
-		return nil, nil, fmt.Errorf("compiling the rules: %w", err)
+	campaigns, err := b.campaigns.store()
+	if err := add("campaigns", campaigns, err); err != nil {
+		return nil, nil, err
 	}
-	if r.CardTypes, err = b.cardTypes.store(&parts); err != nil {
-		return nil, nil, fmt.Errorf("compiling the rules: %w", err)
+	exclusions, err := b.exclusions.store()
+	if err := add("exclusions", exclusions, err); err != nil {
+		return nil, nil, err
 	}
-	if r.Quotes, err = b.storeQuotes(&parts); err != nil {
-		return nil, nil, fmt.Errorf("compiling the rules: %w", err)
+	cardTypes, err := b.cardTypes.store()
+	if err := add("card_types", cardTypes, err); err != nil {
+		return nil, nil, err
 	}
-	data, err := json.Marshal(r)
-	if err == nil && len(data) > maxPart {
-		err = fmt.Errorf("the root has %d bytes", len(data))
+	quotes, err := b.storeQuotes()
+	if err := add("quotes", quotes, err); err != nil {
+		return nil, nil, err
 	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("compiling the rules: %w", err)
+	data = append(data, '}')
+	if len(data) > maxPart {
+		return nil, nil, fmt.Errorf("compiling the rules: a root of %d bytes is more than a part may have", len(data))
 	}
 	parts = append(parts, Part{loyalty.HashOf(data), data})
 	return b.rules(parts[len(parts)-1].Hash), parts, nil
@@ -238,9 +253,10 @@ func (b *Book) rules(hash loyalty.Hash) *Rules {
 	return &Rules{hash: hash, home: b.home, cards: newCardTable(cards), exclusions: b.excluded, quotes: b.rates}
 }
 
-// storeQuotes appends the parts of the quotes, a year each, or a month each of a large year.
-func (b *Book) storeQuotes(parts *[]Part) (map[string]loyalty.Hash, error) {
-	names := map[string]loyalty.Hash{}
+// storeQuotes returns the parts of the quotes in order, a year each, or a month each of a large
+// year.
+func (b *Book) storeQuotes() ([]namedPart, error) {
+	var parts []namedPart
 	for _, year := range slices.Sorted(maps.Keys(b.quotes)) {
 		y := b.quotes[year]
 		if y.parts == nil {
@@ -254,12 +270,9 @@ func (b *Book) storeQuotes(parts *[]Part) (map[string]loyalty.Hash, error) {
 			}
 			y.table, y.parts = table, stored
 		}
-		for _, p := range y.parts {
-			names[p.name] = p.Hash
-			*parts = append(*parts, p.Part)
-		}
+		parts = append(parts, y.parts...)
 	}
-	return names, nil
+	return parts, nil
 }
 
 func encodeYear(y loyalty.YearQuotes) ([]namedPart, error) {
@@ -346,9 +359,9 @@ func (s *shelf[T]) all() func(yield func(T) bool) {
 	}
 }
 
-// store appends the parts of all buckets and returns their hashes by name.
-func (s *shelf[T]) store(parts *[]Part) (map[string]loyalty.Hash, error) {
-	names := map[string]loyalty.Hash{}
+// store returns the parts of all buckets in the order of their names.
+func (s *shelf[T]) store() ([]namedPart, error) {
+	var parts []namedPart
 	for i, b := range s.buckets {
 		if b == nil {
 			continue
@@ -372,12 +385,9 @@ func (s *shelf[T]) store(parts *[]Part) (map[string]loyalty.Hash, error) {
 			}
 			b.parts = split(hex.EncodeToString([]byte{byte(i)}), items)
 		}
-		for _, p := range b.parts {
-			names[p.name] = p.Hash
-			*parts = append(*parts, p.Part)
-		}
+		parts = append(parts, b.parts...)
 	}
-	return names, nil
+	return parts, nil
 }
 
 // encoded is an item of a bucket with the SHA-256 of its key in hexadecimal digits.

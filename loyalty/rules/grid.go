@@ -107,11 +107,17 @@ func newGrid(base, promo []item) *grid {
 		})
 	}
 	// A row for each combination of sets.
-	b := gridBuilder{grid: g}
+	b := gridBuilder{grid: g, sets: make([][]timed, len(sets)), lb: newListBuilder(g.times)}
+	for i := range sets {
+		b.sets[i] = make([]timed, len(sets[i].items))
+		for k, it := range sets[i].items {
+			b.sets[i][k] = timed{liveItem{step{it.min, it.rank}, g.days.find(it.start) - 1, g.days.find(it.end+1) - 1}, it.foreign}
+		}
+	}
 	b.empty()
 	number := map[string]uint32{}
 	var key []byte
-	visits, cells := 256*n+16384, 128*n+8192
+	visits, cells := 128*n+16384, 128*n+8192
 	for _, in := range of {
 		key = key[:0]
 		for _, i := range in {
@@ -124,7 +130,7 @@ func newGrid(base, promo []item) *grid {
 			for _, i := range in {
 				visits -= len(sets[i].items)
 			}
-			if cells -= 2 * g.times; visits < 0 || cells < 0 || !b.addRow(sets, in, bases) {
+			if cells -= 2 * g.times; visits < 0 || cells < 0 || !b.addRow(in, bases) {
 				return nil
 			}
 		}
@@ -136,7 +142,16 @@ func newGrid(base, promo []item) *grid {
 
 type gridBuilder struct {
 	*grid
-	live []liveItem
+	sets [][]timed
+	lb   *listBuilder
+
+	items, merged []timed // of a row; kept for the next
+	live          []liveItem
+}
+
+type timed struct {
+	liveItem
+	foreign bool
 }
 
 // empty appends a list of nothing.
@@ -145,66 +160,79 @@ func (b *gridBuilder) empty() {
 }
 
 // addRow appends the cells of a combination of sets, those below bases being of base campaigns.
-func (b *gridBuilder) addRow(sets []catSet, in []uint32, bases int) bool {
+func (b *gridBuilder) addRow(in []uint32, bases int) bool {
 	at := len(b.cells)
 	b.cells = append(b.cells, make([]pair, 2*b.times)...)
-	row := b.cells[at:]
+	home, abroad := b.cells[at:][:b.times], b.cells[at+b.times:]
 	split, _ := slices.BinarySearch(in, uint32(bases))
-	for kind, in := range [][]uint32{in[:split], in[split:]} {
-		var items []dated
-		for _, i := range in {
-			items = append(items, sets[i].items...)
-		}
-		if len(in) > 1 {
-			slices.SortFunc(items, func(a, b dated) int { return int(a.rank) - int(b.rank) })
-		}
-		foreign := slices.ContainsFunc(items, func(d dated) bool { return d.foreign })
-		home, ok := b.addLists(items, false)
-		if !ok {
-			return false
-		}
-		abroad := home
-		if foreign {
-			if abroad, ok = b.addLists(items, true); !ok {
-				return false
-			}
-		}
-		for i := range b.times {
-			if kind == 0 {
-				row[i].base, row[b.times+i].base = home[i], abroad[i]
-			} else {
-				row[i].promo, row[b.times+i].promo = home[i], abroad[i]
-			}
-		}
+	return b.addKind(in[:split], home, abroad, func(p *pair) *uint32 { return &p.base }) &&
+		b.addKind(in[split:], home, abroad, func(p *pair) *uint32 { return &p.promo })
+}
+
+// addKind sets the base or the promo lists of a row's cells.
+func (b *gridBuilder) addKind(in []uint32, home, abroad []pair, of func(*pair) *uint32) bool {
+	b.items = b.items[:0]
+	for _, i := range in {
+		b.merge(b.sets[i])
+	}
+	foreign := slices.ContainsFunc(b.items, func(it timed) bool { return it.foreign })
+	if !b.addLists(false, home, of) {
+		return false
+	}
+	if foreign {
+		return b.addLists(true, abroad, of)
+	}
+	for i := range home {
+		*of(&abroad[i]) = *of(&home[i])
 	}
 	return true
 }
 
-// addLists appends the lists of items, which are in the order of rank, and returns the number of
-// each time's.
-func (b *gridBuilder) addLists(items []dated, foreign bool) ([]uint32, bool) {
-	b.live = b.live[:0]
-	for i := range items {
-		if it := &items[i]; foreign || !it.foreign {
-			b.live = append(b.live, liveItem{step{it.min, it.rank}, b.days.find(it.start) - 1, b.days.find(it.end+1) - 1})
+// merge adds a set to the row's items; both are in the order of rank.
+func (b *gridBuilder) merge(set []timed) {
+	if len(b.items) == 0 {
+		b.items = append(b.items, set...)
+		return
+	}
+	b.merged = b.merged[:0]
+	have := b.items
+	for len(have) > 0 && len(set) > 0 {
+		if have[0].rank < set[0].rank {
+			b.merged = append(b.merged, have[0])
+			have = have[1:]
+		} else {
+			b.merged = append(b.merged, set[0])
+			set = set[1:]
 		}
 	}
-	lb := newListBuilder(b.times)
-	if !lb.direct(b.live) {
-		return nil, false
+	b.merged = append(append(b.merged, have...), set...)
+	b.items, b.merged = b.merged, b.items
+}
+
+// addLists appends the lists of the row's items and sets the number of each time's.
+func (b *gridBuilder) addLists(foreign bool, row []pair, of func(*pair) *uint32) bool {
+	b.live = b.live[:0]
+	for i := range b.items {
+		if it := &b.items[i]; foreign || !it.foreign {
+			b.live = append(b.live, it.liveItem)
+		}
 	}
-	numbers := make([]uint32, b.times)
-	for i, tail := range lb.tails {
+	b.lb.reset()
+	if !b.lb.direct(b.live) {
+		return false
+	}
+	tails := b.lb.tails
+	for i, tail := range tails {
 		switch {
 		case tail < 0: // list 0 is empty
-		case i > 0 && lb.equal(tail, lb.tails[i-1]):
-			numbers[i] = numbers[i-1]
+		case i > 0 && b.lb.equal(tail, tails[i-1]):
+			*of(&row[i]) = *of(&row[i-1])
 		default:
-			numbers[i] = uint32(len(b.lists.cells))
-			b.addList(lb, tail)
+			*of(&row[i]) = uint32(len(b.lists.cells))
+			b.addList(b.lb, tail)
 		}
 	}
-	return numbers, true
+	return true
 }
 
 func (b *gridBuilder) addList(lb *listBuilder, tail int32) {

@@ -14,8 +14,8 @@ import (
 // the order of their rank: the higher rate first, then the lower id. Matching is the search for
 // the lowest rank that fits, so whatever cannot be lower than what was found already is skipped.
 //
-//	table    one programme: a grid of the campaigns for any merchant, and a matcher that finds
-//	         all merchants' texts in a name at once, with an index for each
+//	table    one programme: a grid of the campaigns for any merchant, and for each era a matcher
+//	         that finds all merchants' texts in a name at once, with an index for each
 //	index    by merchant category: each class of categories that no campaign tells apart has a
 //	         list of groups
 //	group    by day and amount: for each time between two days on which a campaign begins or ends,
@@ -41,7 +41,7 @@ type table struct {
 	grid                  *grid
 	baseIndex, promoIndex index
 
-	names *matcher // the campaigns for a merchant; nil where there are none
+	names eras // the campaigns for a merchant
 }
 
 // newTable takes the campaigns of a programme.
@@ -49,17 +49,17 @@ func newTable(base, promo []*loyalty.Campaign, homeDigits int) *table {
 	slices.SortFunc(base, byRank)
 	slices.SortFunc(promo, byRank)
 	t := &table{base: base, promo: promo}
-	named := make(map[string]*namedItems)
-	var general namedItems
-	of := func(merchant string) *namedItems {
+	var general named
+	byText := make(map[string]*named)
+	of := func(merchant string) *named {
 		if merchant == "" {
 			return &general
 		}
 		text := fold(merchant)
-		n := named[text]
+		n := byText[text]
 		if n == nil {
-			n = &namedItems{}
-			named[text] = n
+			n = &named{text: text}
+			byText[text] = n
 		}
 		return n
 	}
@@ -75,9 +75,12 @@ func newTable(base, promo []*loyalty.Campaign, homeDigits int) *table {
 	if t.grid = newGrid(general.base, general.promo); t.grid == nil {
 		t.baseIndex, t.promoIndex = newIndex(general.base), newIndex(general.promo)
 	}
-	if len(named) > 0 {
-		t.names = newMatcher(named)
+	texts := make([]named, 0, len(byText))
+	for _, n := range byText {
+		texts = append(texts, *n)
 	}
+	slices.SortFunc(texts, func(a, b named) int { return cmp.Compare(a.text, b.text) })
+	t.names = newEras(texts)
 	return t
 }
 
@@ -109,8 +112,8 @@ func (t *table) find(q *query, merchant string) (base, promo *loyalty.Campaign) 
 	} else {
 		best = pair{t.baseIndex.find(q, none), t.promoIndex.find(q, none)}
 	}
-	if t.names != nil && t.names.best.anyBelow(best) {
-		best = t.names.find(q, merchant, best)
+	if m := t.names.matchers[t.names.days.find(q.day)]; m != nil && m.best.anyBelow(best) {
+		best = m.find(q, merchant, best)
 	}
 	return atRank(t.base, best.base), atRank(t.promo, best.promo)
 }
@@ -487,6 +490,9 @@ func (l *lists) findIn(i int, amount uint64, best uint32) uint32 {
 type listBuilder struct {
 	tails []int32 // the last link of each list, or -1
 	links []link
+
+	open  []int32  // for direct; kept for the next use
+	least []uint64 // likewise
 }
 
 type link struct {
@@ -496,10 +502,16 @@ type link struct {
 
 func newListBuilder(n int) *listBuilder {
 	b := &listBuilder{tails: make([]int32, n)}
+	b.reset()
+	return b
+}
+
+// reset makes all lists empty.
+func (b *listBuilder) reset() {
+	b.links = b.links[:0]
 	for i := range b.tails {
 		b.tails[i] = -1
 	}
-	return b
 }
 
 // add appends a step to a list, unless a better one in it needs no more spend.
@@ -516,13 +528,15 @@ func (b *listBuilder) add(i int, s step) {
 // item can be added is closed and passed over from then on. It gives up, false, when that takes
 // much more time or memory than there are items.
 func (b *listBuilder) direct(items []liveItem) bool {
-	least := make([]uint64, len(items)+1) // least spend of an item and those after it
+	b.least = slices.Grow(b.least[:0], len(items)+1)[:len(items)+1]
+	least := b.least // the least spend of an item and those after it
 	least[len(items)] = math.MaxUint64
 	for i := len(items) - 1; i >= 0; i-- {
 		least[i] = min(least[i+1], items[i].min)
 	}
 	n := len(b.tails)
-	open := make([]int32, n+1) // leads to the next list that is not closed
+	b.open = slices.Grow(b.open[:0], n+1)[:n+1]
+	open := b.open // leads to the next list that is not closed
 	for i := range open {
 		open[i] = int32(i)
 	}

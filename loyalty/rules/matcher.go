@@ -2,7 +2,7 @@ package rules
 
 import (
 	"encoding/binary"
-	"maps"
+	"math"
 	"slices"
 
 	"github.com/angelowl-loyalties/app/loyalty"
@@ -56,22 +56,102 @@ const nowhere = 1<<32 - 1
 
 const headLen = 4
 
-// namedItems are the campaigns of one folded text in the order of rank.
-type namedItems struct {
+// named are the campaigns of one folded text in the order of rank.
+type named struct {
+	text        string
 	base, promo []item
 }
 
-func newMatcher(named map[string]*namedItems) *matcher {
-	m := &matcher{best: pair{none, none}}
-	texts := slices.Sorted(maps.Keys(named))
-	m.texts = make([]textIndex, len(texts))
-	for i, text := range texts {
-		ix := textIndex{newIndex(named[text].base), newIndex(named[text].promo)}
-		m.texts[i] = ix
+// newMatcher takes texts in order, each with campaigns.
+func newMatcher(all []named) *matcher {
+	m := &matcher{best: pair{none, none}, texts: make([]textIndex, len(all))}
+	texts := make([]string, len(all))
+	for i := range all {
+		n := &all[i]
+		ix := textIndex{newIndex(n.base), newIndex(n.promo)}
+		texts[i], m.texts[i] = n.text, ix
 		m.best = m.best.min(pair{ix.base.best, ix.promo.best})
 	}
 	m.grow(texts)
 	return m
+}
+
+// eras are matchers for times that follow one another. A campaign for a merchant lives for a few
+// months of the years that a rule set spans, and the names that have to be looked for on a day
+// are few; a matcher of these alone stays in the processor's cache.
+type eras struct {
+	days     axis
+	matchers []*matcher // nil where no campaign is live
+}
+
+// maxEras is how many eras there are at most.
+const maxEras = 64
+
+// newEras takes texts in order.
+func newEras(all []named) eras {
+	var windows []item
+	for i := range all {
+		windows = append(append(windows, all[i].base...), all[i].promo...)
+	}
+	e := eras{days: erasOf(windows)}
+	for era := range e.days.intervals() {
+		from, to := int32(math.MinInt32), int32(math.MaxInt32) // both included
+		if era > 0 {
+			from = e.days.cuts[era-1]
+		}
+		if era < len(e.days.cuts) {
+			to = e.days.cuts[era] - 1
+		}
+		within := func(items []item) (in []item) {
+			for i := range items {
+				if items[i].start <= to && items[i].end >= from {
+					in = append(in, items[i])
+				}
+			}
+			return in
+		}
+		var live []named
+		for i := range all {
+			n := named{all[i].text, within(all[i].base), within(all[i].promo)}
+			if n.base != nil || n.promo != nil {
+				live = append(live, n)
+			}
+		}
+		var m *matcher
+		if live != nil {
+			m = newMatcher(live)
+		}
+		e.matchers = append(e.matchers, m)
+	}
+	return e
+}
+
+// erasOf divides the days where the campaigns begin, into so many eras that a campaign is in no
+// more than three on average.
+func erasOf(windows []item) axis {
+	starts := make([]int32, len(windows))
+	for i := range windows {
+		starts[i] = windows[i].start
+	}
+	slices.Sort(starts)
+	for n := maxEras; n > 1; n /= 2 {
+		if len(starts) < 16*n {
+			continue
+		}
+		var cuts []int32
+		for i := 1; i < n; i++ {
+			cuts = append(cuts, starts[i*len(starts)/n])
+		}
+		a := newAxis(cuts)
+		total := 0
+		for i := range windows {
+			total += a.find(windows[i].end) - a.find(windows[i].start) + 1
+		}
+		if total <= 3*len(windows) {
+			return a
+		}
+	}
+	return newAxis(nil)
 }
 
 // grow makes the heads and the states of the texts, which are in order.

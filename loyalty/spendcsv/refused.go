@@ -84,9 +84,9 @@ func explain(err error) (field, reason string) {
 		for _, e := range all[1:] {
 			reason += "; " + e.Error()
 		}
-		return all[0].Field, reason
+		return all[0].Field, loyalty.StarPANs(reason)
 	case errors.As(err, &one):
-		return one.Field, one.Reason
+		return one.Field, loyalty.StarPANs(one.Reason)
 	}
 	return "", loyalty.StarPANs(err.Error())
 }

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 	_ "time/tzdata" // a machine without zone files knows the bank's zone all the same
@@ -121,7 +122,7 @@ func (b *bank) parse() (loyalty.Currency, *time.Location, error) {
 // loopback refuses an address that others can reach: there is no sign-in yet.
 func loopback(flag, addr string) error {
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil || port == "" {
+	if number, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || number > 65535 {
 		return usageError{fmt.Errorf("%s %q is not an address; say one such as 127.0.0.1:8080", flag, addr)}
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {

@@ -18,6 +18,7 @@ import (
 	"github.com/angelowl-loyalties/app/local/process"
 	"github.com/angelowl-loyalties/app/local/stack"
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/rulebook"
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 )
@@ -35,7 +36,8 @@ func upCommand(logger func() (*slog.Logger, error)) *cobra.Command {
 state under --data: the next up goes on where this one was, however this one ended.
 
 --rules and --fx are loaded when they are new or have changed since they were loaded last; what
-has been edited since, through the API, stays as long as they have not. The files of transactions
+has been edited since, through the API, stays as long as they have not. Loading adds and changes
+rules and takes none away: end or delete a campaign through the API. The files of transactions
 given are read once, too: what has been read before is not read again.`,
 		Example: "  angelowl up --home CAD --timezone America/Toronto --rules examples/rules.json --fx examples/quotes.csv examples/spend.csv",
 	}
@@ -137,35 +139,50 @@ func sumOf(path string) (string, error) {
 
 // body runs while everything is up.
 func (u *up) body(ctx context.Context, s *stack.Stack) error {
+	err := u.load(ctx, s)
+	if err == nil {
+		err = u.addresses(ctx, s)
+	}
+	if err == nil {
+		<-ctx.Done()
+	}
+	// Ctrl-C is how this ends, whatever it was doing; anything else is an error.
+	switch cause := context.Cause(ctx); {
+	case ctx.Err() == nil:
+		return err
+	case !errors.Is(cause, context.Canceled):
+		return cause
+	}
+	u.p.clear()
+	fmt.Fprintln(u.out, "Stopping. A file that is being read is read on at the next start.")
+	return nil
+}
+
+// load loads the rules and the files, and prints what was earned when there is something new.
+func (u *up) load(ctx context.Context, s *stack.Stack) error {
 	if err := u.plant(ctx, s); err != nil {
 		return err
 	}
 	fresh, err := u.upload(ctx, s)
-	if err != nil {
+	if err != nil || len(u.files) == 0 {
 		return err
 	}
-	if fresh {
-		err := s.AwaitRewarded(ctx, func(left int64) { u.p.say(fmt.Sprintf("rewarding: %d rows to go", left)) })
-		if err != nil {
-			return err
+	if _, err := rulebook.Load(ctx, s.Etcd, s.Home); errors.Is(err, rulebook.ErrEmpty) {
+		u.p.clear()
+		fmt.Fprintln(u.out, "There are no rules yet: the rows wait until there are.")
+		return nil
+	}
+	err = s.AwaitRewarded(ctx, func(left int64) {
+		if left > 0 {
+			fresh = true // a start that was cut short left it to this one
+			u.p.say(fmt.Sprintf("rewarding: %d rows to go", left))
 		}
+	})
+	if err != nil || !fresh {
+		return err
 	}
 	u.p.clear()
-	if fresh {
-		if err := u.earned(ctx, s); err != nil {
-			return err
-		}
-	}
-	if err := u.addresses(ctx, s); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	// Ctrl-C is how this ends; anything else is an error.
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
-	}
-	fmt.Fprintln(u.out, "Stopping: what is under way is finished first.")
-	return nil
+	return u.earned(ctx, s)
 }
 
 // plant loads the rules unless these very ones were loaded last.
@@ -230,7 +247,9 @@ func (u *up) earned(ctx context.Context, s *stack.Stack) error {
 			l = &line{unit: r.Trace.Unit, units: process.Sum{Value: new(big.Int), Digits: int(r.Trace.Decimals)}}
 			lines[r.CardType] = l
 		}
-		l.rows++
+		if r.Trace.Outcome == loyalty.Rewarded {
+			l.rows++
+		}
 		l.units.Value.Add(l.units.Value, big.NewInt(r.Units.Value))
 		return nil
 	})
@@ -242,14 +261,14 @@ func (u *up) earned(ctx context.Context, s *stack.Stack) error {
 		return err
 	}
 	tw := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "\nCARD TYPE\tEARNED\t\tTRANSACTIONS")
+	fmt.Fprintln(tw, "\nCARD TYPE\tEARNED\t\tREWARDED")
 	types := make([]string, 0, len(lines))
 	for t := range lines {
 		types = append(types, t)
 	}
 	slices.Sort(types)
 	for _, t := range types {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\n", t, lines[t].units, lines[t].unit, lines[t].rows)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\n", t, process.Grouped(lines[t].units.String()), lines[t].unit, lines[t].rows)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
