@@ -19,6 +19,7 @@ func TestACardNumberIsNoAmount(t *testing.T) {
 	}{
 		"in amount":                         {pan, "", "amount", "looks_like_a_pan"},
 		"in amount, negative with decimals": {"-" + pan + ".00", "", "amount", "looks_like_a_pan"},
+		"in amount, behind zeros":           {"0000" + pan, "", "amount", "looks_like_a_pan"},
 		"in sgd_amount":                     {"121.01", pan, "sgd_amount", "looks_like_a_pan"},
 		"with a hyphen it is no decimal":    {"4000-0079-4409-6426", "", "amount", "looks_like_a_pan"},
 		"large but no card number":          {"4000007944096427", "", "", ""},

@@ -156,7 +156,13 @@ func parseAmount(s string) (Number, error) {
 	if len(s) >= minPAN && StarPANs(s) != s {
 		return Number{}, invalid("", "looks_like_a_pan", "%s looks like a card number, not like an amount", quote(s))
 	}
-	return ParseNumber(s)
+	n, err := ParseNumber(s)
+	if err == nil && len(s) >= minPAN { // as it will be written, without the zeros before it
+		if text := n.String(); StarPANs(text) != text {
+			return Number{}, invalid("", "looks_like_a_pan", "%s looks like a card number, not like an amount", StarPANs(text))
+		}
+	}
+	return n, err
 }
 
 func parseID(errs *FieldErrors, field, s string) uuid.UUID {

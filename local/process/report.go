@@ -166,10 +166,16 @@ func (s Sum) MarshalJSON() ([]byte, error) { return []byte(s.String()), nil }
 
 // Encode writes the report as indented JSON.
 func (r *Report) Encode(w io.Writer) error {
+	out := *r
+	for _, by := range []*map[string]*Tally{&out.Excluded.ByReason, &out.Refused.ByReason} {
+		if *by == nil {
+			*by = map[string]*Tally{}
+		}
+	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+	return enc.Encode(out)
 }
 
 // Print writes the totals for a person.
