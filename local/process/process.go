@@ -367,7 +367,7 @@ func (r *run) writeRefused(ctx context.Context, s *stack.Stack, letters []letter
 		}
 	}
 	if len(letters) > 0 {
-		markAll(had, loyalty.Columns)
+		had["id"] = true // by which a letter that is mended stays the transaction that it was
 	}
 	columns := slices.DeleteFunc(slices.Clone(loyalty.Columns), func(c string) bool { return !had[c] })
 	return writeFile(filepath.Join(r.Out, "refused.csv"), func(w io.Writer) error {

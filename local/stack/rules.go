@@ -62,4 +62,4 @@ func (s *Stack) Plant(ctx context.Context, seed Seed) error {
 }
 
 // ErrNoRules says that there is nothing to reward by.
-var ErrNoRules = errors.New("there are no rules; say --rules FILE")
+var ErrNoRules = errors.New("there are no rules to reward by: the rules file is empty")

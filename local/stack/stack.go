@@ -136,11 +136,11 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 			return err
 		}},
 	} {
-		db, err := sqlite.Open(filepath.Join(data, open.name))
-		if err != nil {
-			return err
+		db, opening := sqlite.Open(filepath.Join(data, open.name))
+		if opening != nil {
+			return opening
 		}
-		defer closeDB(db)
+		defer func() { err = errors.Join(err, closeDB(db)) }()
 		if err := open.with(ctx, db); err != nil {
 			return err
 		}

@@ -51,6 +51,9 @@ func (s *Stack) AwaitRules(ctx context.Context) (loyalty.Hash, error) {
 		}
 	}
 	live, err := rulebook.Load(ctx, s.Etcd, s.Home)
+	if errors.Is(err, rulebook.ErrEmpty) {
+		return loyalty.Hash{}, ErrNoRules
+	}
 	if err != nil {
 		return loyalty.Hash{}, fmt.Errorf("waiting for the rules to be published: %w", err)
 	}
