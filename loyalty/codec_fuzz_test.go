@@ -33,11 +33,6 @@ func FuzzTransactionRoundTrip(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, s := range []string{tx.Merchant, tx.Reference, tx.CardType} {
-			if StarPANs(s) != s {
-				t.Skip("starring one number can leave the digits of another: it is starred when it is read again")
-			}
-		}
 		data := tx.AppendJSON(nil)
 		if back, err := DecodeTransaction(data, home); err != nil || back != tx {
 			t.Errorf("%s comes back as %+v, %v", data, back, err)

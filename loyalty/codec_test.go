@@ -177,13 +177,17 @@ func FuzzDecodeTransaction(f *testing.F) {
 			}
 			return
 		}
-		out, err := json.Marshal(tx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := tx.AppendJSON(nil)
 		back, err := DecodeTransaction(out, MustCurrency("SGD"))
 		if err != nil || back != tx {
 			t.Errorf("%s comes back as %+v, %v", out, back, err)
+		}
+		// Within other JSON encoding/json escapes <, > and & as well.
+		if inside, err := json.Marshal(tx); err != nil || json.Unmarshal(inside, &back) != nil || back != tx {
+			t.Errorf("%s comes back as %+v, %v", inside, back, err)
+		}
+		if again := back.AppendJSON(nil); !bytes.Equal(again, out) {
+			t.Errorf("%s is written %s the next time", out, again)
 		}
 	})
 }
@@ -340,6 +344,7 @@ func TestDayQuotesWireForm(t *testing.T) {
 		"a negative quote":     {`{"USD":-1}`, "quotes.USD negative"},
 		"a currency not known": {`{"XYZ":1}`, "quotes.XYZ unknown_currency"},
 		"the base quoted as 2": {`{"EUR":2}`, "quotes.EUR not_one"},
+		"the base alone":       {`{"EUR":1}`, "quotes missing"}, // written, nobody could read it
 		"twice":                {`{"USD":1,"usd":2}`, "quotes.usd twice"},
 		"as text":              {`{"USD":"1"}`, "quotes.USD wrong_type"},
 	} {

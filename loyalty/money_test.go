@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"math/big"
@@ -241,26 +242,58 @@ func TestNumbersComeBackAsTheyWere(t *testing.T) {
 	})
 }
 
+// FuzzParseNumber holds all that reads a decimal: it is read as what it says, to the last digit, and
+// what is written of it is read as the same and is plain text and JSON for every reader.
 func FuzzParseNumber(f *testing.F) {
 	for _, s := range []string{"0", "-0", "1.50", "1e400", "NaN", "1,234.50", "9223372036854775807", ".5", "5.", "-9223372036854775808", "0.0000000000000000001"} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
-		n, err := ParseNumber(s)
-		if err != nil {
-			return
-		}
-		text := n.String()
+	same := func(t *testing.T, s, text string) {
+		t.Helper()
 		want, ok := new(big.Rat).SetString(s)
 		got, ok2 := new(big.Rat).SetString(text)
 		if !ok || !ok2 || want.Cmp(got) != 0 {
 			t.Errorf("%q is read as %s", s, text)
 		}
-		if again, err := ParseNumber(text); err != nil || again != n {
-			t.Errorf("%s is read as %v, %v", text, again, err)
-		}
-		if _, err := strconv.ParseFloat(text, 64); err != nil { // is plain text for every reader
+		if _, err := strconv.ParseFloat(text, 64); err != nil {
 			t.Error(err)
+		}
+		if !json.Valid([]byte(text)) {
+			t.Errorf("%q is written %s, which is not JSON", s, text)
+		}
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := ParseNumber(s)
+		if d, err := ParseDecimal(s); err == nil {
+			same(t, s, d.String())
+			if again, err := ParseDecimal(d.String()); err != nil || again != d {
+				t.Errorf("%s is read as %s, %v", d, again, err)
+			}
+			var fromJSON Decimal
+			if b, err := json.Marshal(d); err != nil || string(b) != d.String() || json.Unmarshal(b, &fromJSON) != nil || fromJSON != d {
+				t.Errorf("%s becomes the JSON %s, %v, and that %s", d, b, err, fromJSON)
+			}
+		}
+		for _, c := range []Currency{MustCurrency("JPY"), MustCurrency("SGD"), MustCurrency("BHD"), MustCurrency("CLF")} {
+			m, err := ParseMoney(s, c)
+			if err != nil {
+				continue
+			}
+			same(t, s, m.Amount())
+			if again, err := ParseMoney(m.Amount(), c); err != nil || again != m {
+				t.Errorf("%s is read as %s, %v", m, again, err)
+			}
+		}
+		if err != nil {
+			if _, err := ParseDecimal(s); err == nil {
+				t.Errorf("%q is a decimal and no number", s)
+			}
+			return
+		}
+		text := n.String()
+		same(t, s, text)
+		if again, err := ParseNumber(text); err != nil || again != n || again.String() != text {
+			t.Errorf("%s is read as %v, %v", text, again, err)
 		}
 	})
 }

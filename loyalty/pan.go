@@ -74,8 +74,7 @@ func StarPANs(s string) string {
 	if out == nil {
 		return s
 	}
-	// The four digits that are left may begin another number with what follows them.
-	return StarPANs(string(out))
+	return string(out)
 }
 
 type span struct{ from, to int }
@@ -98,36 +97,74 @@ func runEnd(s string, i int) int {
 }
 
 // pansIn finds the card numbers of the run s[from:to], which begin and end at a mark or at the
-// run's ends, the longest first at each place, and do not overlap.
+// run's ends, the longest first at each place, and do not overlap; and then those that the four
+// digits left of one begin with what follows them. Its time is in proportion to the run: a stranger
+// chooses how long that is.
 func pansIn(s string, from, to int) []span {
 	var found []span
 	for start := from; start < to; {
-		next := start
-		for next < to && s[next] != ' ' && s[next] != '-' {
-			next++
-		}
-		next++
-		digits, best := 0, -1
-		for end := start; end < to && digits <= 19; end++ {
-			if c := s[end]; c < '0' || c > '9' {
-				continue
-			}
-			digits++
-			atMark := end+1 == to || s[end+1] == ' ' || s[end+1] == '-'
-			if atMark && digits >= minPAN && digits <= maxPAN && luhn(s[start:end+1]) {
-				best = end + 1
-			}
-		}
-		if best > 0 {
-			found = append(found, span{start, best})
-			next = best
+		next := behindMark(s, start, to)
+		if end := panAt(s, start, to); end > 0 {
+			found = append(found, span{start, end})
+			next = end
 			if next < to {
 				next++
 			}
 		}
 		start = next
 	}
+	for i, n := 0, len(found); i < n; i++ {
+		limit := to
+		if i+1 < n {
+			limit = found[i+1].from - 1 // the mark before it
+		}
+		for last, ok := found[i], true; ok; {
+			if last, ok = panInTail(s, last, limit); ok {
+				found = append(found, last)
+			}
+		}
+	}
 	return found
+}
+
+// panAt is the end of the longest card number that begins at start, or 0.
+func panAt(s string, start, to int) int {
+	digits, best := 0, 0
+	for end := start; end < to && digits <= maxPAN; end++ {
+		if c := s[end]; c < '0' || c > '9' {
+			continue
+		}
+		digits++
+		atMark := end+1 == to || s[end+1] == ' ' || s[end+1] == '-'
+		if atMark && digits >= minPAN && digits <= maxPAN && luhn(s[start:end+1]) {
+			best = end + 1
+		}
+	}
+	return best
+}
+
+// panInTail finds a card number that begins in the last four digits of another.
+func panInTail(s string, last span, to int) (span, bool) {
+	start := last.to
+	for digits := 0; digits < 4; {
+		if start--; '0' <= s[start] && s[start] <= '9' {
+			digits++
+		}
+	}
+	for ; start < last.to; start = behindMark(s, start, to) {
+		if end := panAt(s, start, to); end > 0 {
+			return span{start, end}, true
+		}
+	}
+	return span{}, false
+}
+
+// behindMark is the place behind the next mark.
+func behindMark(s string, i, to int) int {
+	for i < to && s[i] != ' ' && s[i] != '-' {
+		i++
+	}
+	return i + 1
 }
 
 // luhn is the check of ISO/IEC 7812-1, annex B.

@@ -331,6 +331,9 @@ func (q *DayQuotes) UnmarshalJSON(b []byte) error {
 			quotes[c] = d
 		}
 	}
+	if len(errs) == 0 && len(quotes) == 0 { // written, it would have no quotes, and nobody could read it
+		errs = append(errs, invalid("quotes", "missing", "has no currency but the base"))
+	}
 	if err := errs.Err(); err != nil {
 		return err
 	}

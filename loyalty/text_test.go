@@ -1,9 +1,14 @@
 package loyalty
 
 import (
+	"fmt"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 func TestParseDate(t *testing.T) {
@@ -52,18 +57,41 @@ func TestDatesAreDays(t *testing.T) {
 	}
 }
 
+// FuzzParseDate holds that a date that is read exists, is the day that package time reads in it, and
+// is written in one form.
 func FuzzParseDate(f *testing.F) {
-	for _, s := range []string{"2021-09-01", "01-09-2021", "01-09-21", "2021-02-30", "99-99-99", "2021-09-01T00:00:00Z", "----------"} {
+	for _, s := range []string{"2021-09-01", "01-09-2021", "01-09-21", "2021-02-30", "99-99-99", "2021-09-01T00:00:00Z", "----------", "2021-09-01T23:59:59.999-12:00"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if d, err := ParseDate(s); err == nil {
+		d, err := ParseDate(s)
+		if err == nil {
 			if back, err := ParseDate(d.String()); err != nil || back != d || d < MinDate || d > MaxDate {
 				t.Errorf("%q is read as %s, that as %s, %v", s, d, back, err)
 			}
+			layout := map[bool]string{true: time.DateOnly, false: "02-01-2006"}[len(s) == 10 && s[4] == '-']
+			if len(s) == 8 { // package time takes 69 and more for 19xx too
+				layout = "02-01-06"
+			}
+			if want, err := time.Parse(layout, s); err != nil || !want.Equal(d.Time()) {
+				t.Errorf("%q is read as %s, package time says %s, %v", s, d, want, err)
+			}
+			if text, err := d.MarshalText(); err != nil || string(text) != d.String() {
+				t.Errorf("%s is written %s, %v", d, text, err)
+			}
+		} else if want, err := time.Parse(time.DateOnly, s); err == nil && DateOf(want.Date()) >= MinDate && DateOf(want.Date()) <= MaxDate {
+			t.Errorf("%q is refused, package time reads it: %v", s, err)
 		}
-		if d, err := ParseRuleDate(s); err == nil && (d < MinDate || d > MaxDate) {
-			t.Errorf("%q is read as %s", s, d)
+		r, ruleErr := ParseRuleDate(s)
+		if err == nil && (ruleErr != nil || r != d) {
+			t.Errorf("%q is read as the date %s, and as a rule's %s, %v", s, d, r, ruleErr)
+		}
+		if ruleErr != nil {
+			return
+		}
+		text, err := ruleDate(r).MarshalText()
+		if back, backErr := ParseRuleDate(string(text)); err != nil || backErr != nil || back != r || r < MinDate || r > MaxDate {
+			t.Errorf("%q is read as %s, written %s (%v) and that read as %s, %v", s, r, text, err, back, backErr)
 		}
 	})
 }
@@ -109,22 +137,39 @@ func TestParseMCCSet(t *testing.T) {
 	}
 }
 
+// FuzzMCCSet holds that a set holds the codes that its text names, no others, and is written in one
+// form.
 func FuzzMCCSet(f *testing.F) {
 	for _, s := range []string{"0", "5411", "5411,3500-3999", "0,1", "3999-3500", "-1", "10000", " 1 - 2 ,3", ",", ""} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
+		if m, err := ParseMCC(s); err == nil {
+			if back, err := ParseMCC(m.String()); err != nil || back != m || m > 9999 {
+				t.Errorf("%q is read as %s, that as %s, %v", s, m, back, err)
+			}
+		}
 		set, err := ParseMCCSet(s)
 		if err != nil {
 			return
 		}
+		named := map[MCC]bool{}
 		for _, r := range set {
 			if r.From < 1 || r.To < r.From || r.To > 9999 {
 				t.Errorf("%q has the range %v", s, r)
 			}
+			named[r.From], named[r.To] = true, true
+		}
+		for m := range named {
+			for _, near := range []MCC{m - 1, m, m + 1} {
+				want := slices.ContainsFunc(set, func(r MCCRange) bool { return near >= r.From && near <= r.To })
+				if set.Contains(near) != want || named[near] && !want {
+					t.Errorf("%q contains %s: %t", s, near, !want)
+				}
+			}
 		}
 		back, err := ParseMCCSet(set.String())
-		if err != nil || back.String() != set.String() || (back == nil) != (set == nil) {
+		if err != nil || back.String() != set.String() || !slices.Equal(back, set) || (back == nil) != (set == nil) {
 			t.Errorf("%q is read as %s, that as %s, %v", s, set, back, err)
 		}
 	})
@@ -146,6 +191,34 @@ func TestMaskPAN(t *testing.T) {
 			t.Errorf("%q: the error shows it: %v", tt.in, err)
 		}
 	}
+}
+
+// FuzzMaskPAN holds that of a card number no more than the last four digits is left.
+func FuzzMaskPAN(f *testing.F) {
+	for _, s := range []string{"4111111111111111", "6771-8964-5359-9669", "411111******1234", "XXXX-XXXX-XXXX-1234", "x1234", "1234567890123456789", "", "****"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := MaskPAN(s)
+		if err != nil {
+			return
+		}
+		if tail, ok := strings.CutPrefix(got, "************"); !ok || len(tail) != 4 || number(tail) < 0 {
+			t.Fatalf("%q is masked %q", s, got)
+		}
+		plain := strings.Map(func(r rune) rune {
+			if '0' <= r && r <= '9' {
+				return r
+			}
+			return -1
+		}, s)
+		if !strings.HasSuffix(plain, got[12:]) {
+			t.Errorf("%q is masked %q", s, got)
+		}
+		if again, err := MaskPAN(got); err != nil || again != got || StarPANs(got) != got {
+			t.Errorf("%q is masked %q, and that %q, %v", s, got, again, err)
+		}
+	})
 }
 
 func TestStarPANs(t *testing.T) {
@@ -171,12 +244,95 @@ func TestStarPANs(t *testing.T) {
 	}
 }
 
+// starSlowly stars until nothing is left to star: what StarPANs does at once.
+func starSlowly(s string) string {
+	out := []byte(s)
+	for i := 0; i < len(s); {
+		if s[i] < '0' || s[i] > '9' {
+			i++
+			continue
+		}
+		end := runEnd(s, i)
+		for start := i; start < end; {
+			if to := panAt(s, start, end); to > 0 {
+				digits := 0
+				for j := to - 1; j >= start; j-- {
+					if '0' <= s[j] && s[j] <= '9' {
+						if digits++; digits > 4 {
+							out[j] = '*'
+						}
+					}
+				}
+				start = to + 1
+				continue
+			}
+			start = behindMark(s, start, end)
+		}
+		i = end
+	}
+	if string(out) == s {
+		return s
+	}
+	return starSlowly(string(out))
+}
+
+func TestStarPANsStarsUntilNothingIsLeft(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		parts := rapid.SliceOf(rapid.OneOf(
+			rapid.SampledFrom([]string{"4111111111111111", "4111 1111 1111 1111", "0000", "000000000", "0", " ", " ", "-", "-", "x", "*"}),
+			rapid.StringMatching("[0-9]{1,14}"),
+		))
+		s := strings.Join(parts.Draw(t, "parts"), "")
+		if got, want := StarPANs(s), starSlowly(s); got != want {
+			t.Fatalf("%q: %q, want %q", s, got, want)
+		}
+	})
+}
+
+// chained is a text of at least n bytes in which each card number begins with the last four digits
+// of the one before, and no other is there.
+func chained(n int) string {
+	s := []byte("4111111111111111")
+	for len(s) < n {
+		for k := 1; ; k++ {
+			group := fmt.Sprintf("%09d", (k*700_021+len(s)*31)%1_000_000_000)
+			if luhn(string(s[len(s)-4:])+group) && !luhn(group[:5]+"0") {
+				s = append(append(s, ' '), group...)
+				break
+			}
+		}
+	}
+	return string(s)
+}
+
+// A stranger may send a record as large as the log takes: what is done to a text must not take long
+// nor much memory whatever it has. (Starring it over and over takes minutes and some 10 GB.)
+func TestStarPANsInOnePass(t *testing.T) {
+	if s := chained(2000); StarPANs(s) != starSlowly(s) || strings.Count(StarPANs(s), "*") < 1700 {
+		t.Fatalf("%q: %q, want %q", s, StarPANs(s), starSlowly(s))
+	}
+	s := chained(900_000)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got := StarPANs(s)
+	runtime.ReadMemStats(&after)
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 20<<20 {
+		t.Errorf("%d bytes were allocated for %d", allocated, len(s))
+	}
+	if digits := len(s) - strings.Count(s, " "); strings.Count(got, "*") != digits-4 {
+		t.Errorf("of %d digits %d are starred", digits, strings.Count(got, "*"))
+	}
+}
+
 func FuzzStarPANs(f *testing.F) {
 	for _, s := range []string{"", "Grab", "4111111111111111", "4111 1111 1111 1111", "a4111-1111-1111-1111b", "0000000000000", "12 4111111111111111 34", "\xff4111111111111111"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		got := StarPANs(s)
+		if want := starSlowly(s); len(s) < 4096 && got != want {
+			t.Fatalf("%q: %q, want %q", s, got, want)
+		}
 		if len(got) != len(s) {
 			t.Fatalf("%q: %q has another length", s, got)
 		}

@@ -91,6 +91,7 @@ func (c *claim) sendMarker(snap *rulebook.Snapshot) error {
 	if err := c.r.sets.save(ctx, snap); err != nil {
 		return err
 	}
+	m := snap.Marker()
 	_, err := c.r.send(ctx, []*sarama.ProducerMessage{{
 		Topic:     c.r.cfg.Topic,
 		Partition: c.partition,
@@ -98,12 +99,13 @@ func (c *claim) sendMarker(snap *rulebook.Snapshot) error {
 			{Key: []byte(record.HeaderKind), Value: []byte(record.KindMarker)},
 			{Key: []byte(record.HeaderFormat), Value: []byte(strconv.Itoa(record.Format))},
 		},
-		Value: sarama.ByteEncoder(snap.Marker().Encode()),
+		Value: sarama.ByteEncoder(m.Encode()),
 	}})
 	if err != nil {
 		return fmt.Errorf("sending a rule marker: %w", err)
 	}
 	c.r.count.markersSent.Add(1)
+	c.log.Info("announced a rule change", "rules", m.Hash, "epoch", m.Epoch, "revision", m.Revision)
 	return nil
 }
 

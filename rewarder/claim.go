@@ -391,14 +391,16 @@ func (c *claim) try(what string, f func(context.Context) error) error {
 			return errOver
 		}
 		reason := what + ": " + loyalty.StarPANs(err.Error())
-		if paused {
+		again := paused
+		if again {
 			c.state.resume()
 		} else {
 			c.r.count.pauses.Add(1)
-			c.log.Error("a partition pauses", "reason", reason)
 		}
 		paused = true
-		c.state.pause(reason)
+		if c.state.pause(reason) && !again {
+			c.log.Error("a partition pauses", "reason", reason)
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

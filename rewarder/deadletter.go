@@ -177,7 +177,17 @@ func starText(s string, isPAN bool) string {
 		if masked, err := loyalty.MaskPAN(strings.TrimSpace(s)); err == nil {
 			return masked
 		}
-		return string(starAll([]byte(s)))
+		starred := string(starAll([]byte(s)))
+		if _, err := loyalty.MaskPAN(strings.TrimSpace(starred)); err == nil {
+			// Else what was set aside for it would be taken the next time, as masked.
+			starred = strings.Map(func(r rune) rune {
+				if '0' <= r && r <= '9' {
+					return '*'
+				}
+				return r
+			}, starred)
+		}
+		return starred
 	}
 	if isID(s) {
 		return s

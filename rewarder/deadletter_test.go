@@ -23,6 +23,7 @@ func TestStarValue(t *testing.T) {
 		{"a full PAN", `{"card_pan": "4111111111111111"}`, `{"card_pan": "************1111"}`},
 		{"a full PAN that fails the Luhn check", `{"card_pan": "4111111111111112"}`, `{"card_pan": "************1112"}`},
 		{"a full PAN as a number", `{"card_pan": 4111111111111112}`, `{"card_pan": "************1112"}`},
+		{"what is no PAN does not become a masked one", `{"card_pan": "x4111111111111111"}`, `{"card_pan": "x****************"}`},
 		{"a list of PANs", `{"card_pan": ["4111111111111112"]}`, `{"card_pan": ["************1112"]}`},
 		{"with hyphens", `{"card_pan": "4111-1111-1111-1111"}`, `{"card_pan": "************1111"}`},
 		{"in a merchant's name", `{"merchant": "PAY 4111 1111 1111 1111"}`, `{"merchant": "PAY **** **** **** 1111"}`},

@@ -165,8 +165,8 @@ func (r *rewarder) topicInfo() (topicInfo, error) {
 	return topicInfo{base64.RawURLEncoding.EncodeToString(t.Uuid[:]), int32(len(t.Partitions))}, nil
 }
 
-// checkTopic looks now and then whether the topic is still the one that was opened: a client by
-// name would go on reading another one at the same offsets.
+// checkTopic looks now and then how far the log goes, and whether the topic is still the one that was
+// opened: a client by name would go on reading another one at the same offsets.
 func (r *rewarder) checkTopic(ctx context.Context) {
 	tick := time.NewTicker(r.cfg.CheckEvery)
 	defer tick.Stop()
@@ -175,6 +175,11 @@ func (r *rewarder) checkTopic(ctx context.Context) {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
+		}
+		for _, p := range r.status.working() {
+			if end, err := r.client.GetOffset(r.cfg.Topic, p.number, sarama.OffsetNewest); err == nil {
+				p.end.Store(end)
+			}
 		}
 		opened := r.opened.Load()
 		if opened == nil {

@@ -97,11 +97,15 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	runs.Go(func() {
 		w := rulebook.Watcher{
 			Client: deps.Etcd, Home: cfg.Home, Log: r.log, CheckEvery: cfg.CheckEvery,
-			Problem: r.status.setProblem,
-			Changed: func(s rulebook.Snapshot) {
-				r.sets.keep(s.Rules)
+			Problem:   r.status.setProblem,
+			Confirmed: func() { r.status.confirmed.Store(r.clock().UnixMilli()) },
+			// A change is announced while it is compiled: the reader waits for the rules at the
+			// marker, should it be there first.
+			Stored: func(s rulebook.Snapshot) {
+				r.sets.expect(s.Hash)
 				r.live.set(s)
 			},
+			Changed: func(s rulebook.Snapshot) { r.sets.keep(s.Rules) },
 		}
 		_ = w.Run(run) // nil, when run ends
 	})

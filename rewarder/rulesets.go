@@ -20,6 +20,9 @@ type ruleSets struct {
 	sets  map[loyalty.Hash]*rules.Rules
 	order []loyalty.Hash // least recently used first
 
+	coming loyalty.Hash  // is being compiled
+	came   chan struct{} // closed when it is there; nil: none is coming
+
 	storing sync.Mutex
 	stored  map[loyalty.Hash]bool // parts of the rule set that was stored last
 }
@@ -28,11 +31,24 @@ func newRuleSets(store Store, max int) *ruleSets {
 	return &ruleSets{store: store, max: max, sets: map[loyalty.Hash]*rules.Rules{}}
 }
 
+// expect makes those who want a rule set wait for it; keep must follow.
+func (s *ruleSets) expect(h loyalty.Hash) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sets[h] == nil {
+		s.coming, s.came = h, make(chan struct{})
+	}
+}
+
 // keep holds a compiled rule set.
 func (s *ruleSets) keep(set *rules.Rules) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.use(set.Hash(), set)
+	if s.came != nil && s.coming == set.Hash() {
+		close(s.came)
+		s.came = nil
+	}
 }
 
 func (s *ruleSets) use(h loyalty.Hash, set *rules.Rules) {
@@ -52,13 +68,16 @@ func (s *ruleSets) use(h loyalty.Hash, set *rules.Rules) {
 // get returns a rule set by its hash, from the store where it is not at hand. A rule set that is
 // not in the store is an error about the system: it is stored before its marker is sent.
 func (s *ruleSets) get(ctx context.Context, h loyalty.Hash) (*rules.Rules, error) {
-	s.mu.Lock()
-	set, ok := s.sets[h]
-	if ok {
-		s.use(h, set)
+	set, came := s.held(h)
+	if came != nil {
+		select {
+		case <-came:
+			set, _ = s.held(h)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for rule set %s to be compiled: %w", h, ctx.Err())
+		}
 	}
-	s.mu.Unlock()
-	if ok {
+	if set != nil {
 		return set, nil
 	}
 	set, err := rules.Load(h, func(part loyalty.Hash) ([]byte, error) { return s.store.Part(ctx, part) })
@@ -69,21 +88,33 @@ func (s *ruleSets) get(ctx context.Context, h loyalty.Hash) (*rules.Rules, error
 	return set, nil
 }
 
+// held returns a rule set if it is at hand, or what to wait for if it is being compiled.
+func (s *ruleSets) held(h loyalty.Hash) (set *rules.Rules, came <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if set = s.sets[h]; set != nil {
+		s.use(h, set)
+	} else if s.coming == h {
+		came = s.came
+	}
+	return set, came
+}
+
 // save stores the parts of a snapshot that are not stored yet.
 func (s *ruleSets) save(ctx context.Context, snap *rulebook.Snapshot) error {
 	s.storing.Lock()
 	defer s.storing.Unlock()
+	if s.stored[snap.Hash] {
+		return nil
+	}
 	parts := make([]rules.Part, 0, 8)
 	for _, p := range snap.Parts {
 		if !s.stored[p.Hash] {
 			parts = append(parts, p)
 		}
 	}
-	if len(parts) == 0 {
-		return nil
-	}
 	if err := s.store.PutParts(ctx, parts); err != nil {
-		return fmt.Errorf("storing rule set %s: %w", snap.Rules.Hash(), err)
+		return fmt.Errorf("storing rule set %s: %w", snap.Hash, err)
 	}
 	s.stored = make(map[loyalty.Hash]bool, len(snap.Parts))
 	for _, p := range snap.Parts {

@@ -3,6 +3,7 @@ package rewarder
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -50,10 +51,13 @@ type PartitionStatus struct {
 	InForce    *rulebook.InForce `json:"in_force"`
 	Read       int64             `json:"read"`    // the next offset to read
 	Durable    int64             `json:"durable"` // everything below is stored or set aside
+	end        int64
 }
 
 // status is what the rewarder knows of itself.
 type status struct {
+	confirmed atomic.Int64 // when etcd last said that the rules are the newest, in ms; 0: never
+
 	mu         sync.Mutex
 	state      string
 	reason     string
@@ -114,11 +118,19 @@ func (s *status) get() Status {
 	return out
 }
 
+// working are the partitions that the rewarder has.
+func (s *status) working() []*partition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.partitions))
+}
+
 // partition is the state of a claim.
 type partition struct {
 	number  int32
 	read    atomic.Int64
 	durable atomic.Int64
+	end     atomic.Int64 // of the partition, as it was at the last look
 
 	mu         sync.Mutex
 	state      string
@@ -135,11 +147,13 @@ func (p *partition) set(state, reason string) {
 	p.state, p.reason = state, reason
 }
 
-func (p *partition) pause(why string) {
+// pause says that a writer cannot go on, and whether it is the only one.
+func (p *partition) pause(why string) (only bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.paused++
 	p.why = why
+	return p.paused == 1
 }
 
 func (p *partition) resume() {
@@ -165,7 +179,7 @@ func (p *partition) status() PartitionStatus {
 	defer p.mu.Unlock()
 	s := PartitionStatus{
 		Partition: p.number, State: p.state, Reason: p.reason, RuleChange: p.ruleChange,
-		InForce: p.inForce, Read: p.read.Load(), Durable: p.durable.Load(),
+		InForce: p.inForce, Read: p.read.Load(), Durable: p.durable.Load(), end: p.end.Load(),
 	}
 	if p.paused > 0 {
 		s.State, s.Reason = statePaused, p.why
@@ -183,7 +197,7 @@ func (r *rewarder) Status() Status {
 	s := r.status.get()
 	s.Rewarder, s.Topic = r.cfg.Name, r.cfg.Topic
 	if snap, _ := r.live.get(); snap != nil {
-		s.Rules = &LiveRules{snap.Rules.Hash(), snap.Epoch, snap.Revision}
+		s.Rules = &LiveRules{snap.Hash, snap.Epoch, snap.Revision}
 	}
 	return s
 }
@@ -216,6 +230,10 @@ func (r *rewarder) metrics() string {
 	counter("markers_sent_total", "Rule markers sent.", &r.count.markersSent)
 	counter("pauses_total", "Times that work on a partition had to wait for another system.", &r.count.pauses)
 	counter("errors_total", "Errors of other systems.", &r.count.errors)
+	if at := r.status.confirmed.Load(); at > 0 {
+		fmt.Fprintf(&b, "# HELP angelowl_rewarder_rules_age_seconds Since etcd last confirmed that the rules are its newest; above a minute they may not be.\n"+
+			"# TYPE angelowl_rewarder_rules_age_seconds gauge\nangelowl_rewarder_rules_age_seconds %.3f\n", float64(max(0, r.clock().UnixMilli()-at))/1000)
+	}
 	s := r.Status()
 	gauge := func(name, help string, of func(PartitionStatus) int64) {
 		fmt.Fprintf(&b, "# HELP angelowl_rewarder_%[1]s %[2]s\n# TYPE angelowl_rewarder_%[1]s gauge\n", name, help)
@@ -231,5 +249,7 @@ func (r *rewarder) metrics() string {
 	})
 	gauge("read_offset", "The next offset to read.", func(p PartitionStatus) int64 { return p.Read })
 	gauge("durable_offset", "Everything below is stored or set aside.", func(p PartitionStatus) int64 { return p.Durable })
+	gauge("lag", "Records that are neither stored nor set aside yet, of those that were there at the last look (CheckEvery).",
+		func(p PartitionStatus) int64 { return max(p.end-p.Durable, 0) })
 	return b.String()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/google/uuid"
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/rules"
@@ -53,21 +54,47 @@ func (c *claim) write(b *batch) error {
 
 // evaluate makes the rows of a batch, and dead letters of what has none.
 func (c *claim) evaluate(b *batch) (rows []loyalty.Row, letters []*sarama.ProducerMessage) {
-	rows = make([]loyalty.Row, 0, len(b.messages))
-	spread := sarama.NewMurmur2Partitioner(c.r.cfg.Topic)
+	rows = make([]loyalty.Row, len(b.messages))
+	spread := newSpread(c.r.cfg.Topic, c.partitions)
+	n := 0
 	for _, msg := range b.messages {
-		row, fault := c.row(msg, b.rules, spread)
-		if fault != nil {
+		if fault := c.row(&rows[n], msg, b.rules, spread); fault != nil {
 			letters = append(letters, c.letter(msg, fault))
 			continue
 		}
-		rows = append(rows, row)
+		n++
 	}
-	return rows, letters
+	return rows[:n], letters
 }
 
-// row is what a record earns: a function of the record and the rules, of nothing else.
-func (c *claim) row(msg *sarama.ConsumerMessage, set *rules.Rules, spread sarama.Partitioner) (row loyalty.Row, fault *rowFault) {
+// spread says which partition a card belongs into.
+type spread struct {
+	partitioner sarama.Partitioner
+	partitions  int32
+	message     sarama.ProducerMessage
+	key         cardKey
+}
+
+func newSpread(topic string, partitions int32) *spread {
+	s := &spread{partitioner: sarama.NewMurmur2Partitioner(topic), partitions: partitions}
+	s.message.Key = &s.key
+	return s
+}
+
+func (s *spread) of(card uuid.UUID) (int32, error) {
+	text, _ := card.MarshalText() // never an error
+	copy(s.key[:], text)
+	return s.partitioner.Partition(&s.message, s.partitions)
+}
+
+// cardKey is the key of a card's records, its id as text.
+type cardKey [36]byte
+
+func (k *cardKey) Encode() ([]byte, error) { return k[:], nil }
+func (k *cardKey) Length() int             { return len(k) }
+
+// row sets the whole row to what a record earns: a function of the record and the rules, of nothing else.
+func (c *claim) row(row *loyalty.Row, msg *sarama.ConsumerMessage, set *rules.Rules, spread *spread) (fault *rowFault) {
 	defer func() {
 		if p := recover(); p != nil { // one record must not end the program again and again
 			c.log.Error("a record made the rules panic", "offset", msg.Offset, "stack", string(debug.Stack()))
@@ -76,25 +103,24 @@ func (c *claim) row(msg *sarama.ConsumerMessage, set *rules.Rules, spread sarama
 	}()
 	switch kind, format := kindOf(msg); {
 	case format < 1:
-		return row, &rowFault{reasonFormat, badFormat}
+		return &rowFault{reasonFormat, badFormat}
 	case kind != "":
-		return row, &rowFault{reasonKind, fmt.Sprintf("a record of kind %q is not known in format %d", kind, format)}
+		return &rowFault{reasonKind, fmt.Sprintf("a record of kind %q is not known in format %d", kind, format)}
 	}
 	tx, err := loyalty.DecodeTransaction(msg.Value, set.Home())
 	if err != nil {
-		return row, faultOf(err)
+		return faultOf(err)
 	}
 	// First arrival wins only among the records of one partition.
-	card := &sarama.ProducerMessage{Key: sarama.StringEncoder(tx.CardID.String())}
-	if p, err := spread.Partition(card, c.partitions); err != nil || p != c.partition {
-		return row, &rowFault{reasonPartition, fmt.Sprintf("its card belongs into partition %d", p)}
+	if p, err := spread.of(tx.CardID); err != nil || p != c.partition {
+		return &rowFault{reasonPartition, fmt.Sprintf("its card belongs into partition %d", p)}
 	}
-	reward, err := set.Reward(&tx)
-	if err != nil {
-		return row, faultOf(err)
+	if row.Reward, err = set.Reward(&tx); err != nil {
+		return faultOf(err)
 	}
-	reward.CreatedAt = msg.Timestamp.UTC().Truncate(time.Millisecond)
-	return loyalty.Row{Reward: reward, Position: c.at(msg.Offset)}, nil
+	row.CreatedAt = msg.Timestamp.UTC().Truncate(time.Millisecond)
+	row.Position = c.at(msg.Offset)
+	return nil
 }
 
 // put stores rows, and returns those that can never be stored.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/angelowl-loyalties/app/local/kafka"
 	"github.com/angelowl-loyalties/app/loyalty"
@@ -516,65 +515,6 @@ func TestAnUnreadableRuleKeepsTheLastRules(t *testing.T) {
 		t.Errorf("the problem is over, but the status says %q", p)
 	}
 	r.stop()
-}
-
-// An edit is in force everywhere within milliseconds.
-func TestEditLatency(t *testing.T) {
-	if testing.Short() {
-		t.Skip("measures for seconds")
-	}
-	w := newWorld(t, 4)
-	w.rules()
-	for i := range 1000 {
-		id := loyalty.HashOf([]byte(fmt.Sprint(i)))
-		u := fmt.Sprintf("%x-%x-4%x-8%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:16])
-		u = u[:14] + "4" + u[15:18] + "-8" + u[20:23] + "-" + u[len(u)-12:]
-		w.publish(rulebook.Campaigns, u, 1, fmt.Sprintf(`{"id": %q, "name": "C%d", "min_spend": 0, "start_date": "2000-01-01",
-			"end_date": "2090-12-31", "reward_program": "gold", "reward_amount": 0.%d, "mcc": "%d", "merchant": "m%d", "base_reward": false, "foreign_currency": false}`, u, i, i+1, i+1, i))
-	}
-	r := w.start("a")
-	w.everywhere(w.campaign(2, "2"))
-	var durable, shown []time.Duration
-	for i := range 200 {
-		began := time.Now()
-		w.everywhereFast(w.campaign(int64(i+3), fmt.Sprintf("2.%d", i+1)))
-		shown = append(shown, time.Since(began))
-		last := began
-		for _, f := range w.inForce() {
-			if f.Since.After(last) {
-				last = f.Since
-			}
-		}
-		durable = append(durable, last.Sub(began))
-	}
-	slices.Sort(durable)
-	slices.Sort(shown)
-	t.Logf("from an edit to its marker read back and durable in 4 partitions: p50 %s, p90 %s, p99 %s", durable[100], durable[180], durable[198])
-	t.Logf("from an edit to etcd showing so: p50 %s, p90 %s, p99 %s", shown[100], shown[180], shown[198])
-	if durable[100] > 100*time.Millisecond {
-		t.Errorf("half of the edits took longer than %s: something waits for a timer", durable[100])
-	}
-	r.stop()
-}
-
-func (w *world) everywhereFast(revision int64) {
-	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	watch := w.etcd.Watch(ctx, rulebook.InForcePrefix, clientv3.WithPrefix())
-	for {
-		ok := true
-		all := w.inForce()
-		for p := range w.broker.Partitions() {
-			ok = ok && all[int32(p)].Revision >= revision
-		}
-		if ok {
-			return
-		}
-		if _, open := <-watch; !open {
-			w.t.Fatalf("revision %d does not come into force", revision)
-		}
-	}
 }
 
 func TestAZombieThatWritesLateChangesNothing(t *testing.T) {

@@ -30,6 +30,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
+	"github.com/angelowl-loyalties/app/loyalty/rules"
 	"github.com/angelowl-loyalties/app/rewarder"
 )
 
@@ -37,6 +38,8 @@ const (
 	topic = record.Topic
 	group = "rewarders"
 )
+
+var home = loyalty.MustCurrency("SGD")
 
 var errOutage = errors.New("the store is out")
 
@@ -62,6 +65,15 @@ type store struct {
 	held     atomic.Int64           // writes that have been held
 	stubborn atomic.Bool            // held writes do not look at their context
 	refuse   atomic.Pointer[string] // the merchant of rows that cannot be stored
+	parts    atomic.Int64           // bytes of parts of rule sets that were stored
+	stored   func([]loyalty.Row)    // is told of rows that were; set it while no rewarder runs
+}
+
+func (s *store) PutParts(ctx context.Context, parts []rules.Part) error {
+	for _, p := range parts {
+		s.parts.Add(int64(len(p.Data)))
+	}
+	return s.Store.PutParts(ctx, parts)
 }
 
 func (s *store) PutRewards(ctx context.Context, rows []loyalty.Row) error {
@@ -93,7 +105,11 @@ func (s *store) PutRewards(ctx context.Context, rows []loyalty.Row) error {
 		}
 		rows = good
 	}
-	return errors.Join(s.Store.PutRewards(ctx, rows), bad)
+	err := s.Store.PutRewards(ctx, rows)
+	if err == nil && s.stored != nil {
+		s.stored(rows)
+	}
+	return errors.Join(err, bad)
 }
 
 func (s *store) PutMarker(ctx context.Context, at loyalty.Position, m record.Marker) error {
@@ -130,8 +146,8 @@ func newWorld(t testing.TB, partitions int) *world {
 	t.Cleanup(func() { w.broker.Close() })
 	p, err := pebble.Open(t.TempDir(), pebble.Options{})
 	w.must(err)
-	t.Cleanup(func() { w.must(p.Close()) })
 	w.store = &store{Store: p}
+	t.Cleanup(func() { w.must(w.store.Close()) })
 
 	conf := sarama.NewConfig()
 	conf.Version = sarama.V3_6_0_0
@@ -192,7 +208,7 @@ func (w *world) start(name string, change ...func(*rewarder.Config)) *running {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	w.must(err)
 	cfg := rewarder.Config{
-		Brokers: []string{w.broker.Addr()}, Group: group, Name: name, Home: loyalty.MustCurrency("SGD"),
+		Brokers: []string{w.broker.Addr()}, Group: group, Name: name, Home: home,
 		RetryMin: 5 * time.Millisecond, RetryMax: 50 * time.Millisecond, CommitInterval: 20 * time.Millisecond,
 		CheckEvery: 50 * time.Millisecond, LeaseTTL: 2 * time.Second,
 	}
@@ -200,9 +216,8 @@ func (w *world) start(name string, change ...func(*rewarder.Config)) *running {
 		f(&cfg)
 	}
 	r := &running{w: w, cancel: cancel, ended: make(chan error, 1), url: "http://" + l.Addr().String()}
-	go func() {
-		r.ended <- rewarder.Run(ctx, cfg, rewarder.Deps{Store: w.store, Etcd: w.etcd, Log: w.log, Clock: time.Now, Listener: l})
-	}()
+	deps := rewarder.Deps{Store: w.store, Etcd: w.etcd, Log: w.log, Clock: time.Now, Listener: l}
+	go func() { r.ended <- rewarder.Run(ctx, cfg, deps) }()
 	w.t.Cleanup(func() { r.stop() })
 	return r
 }
@@ -273,6 +288,24 @@ func (w *world) put(key, value string) int64 {
 	r, err := w.etcd.Put(context.Background(), key, value)
 	w.must(err)
 	return r.Header.Revision
+}
+
+// campaigns publishes campaigns, each for a merchant of its own.
+func (w *world) campaigns(n int) {
+	w.t.Helper()
+	var ops []clientv3.Op
+	for i := range n {
+		id := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, "campaign", i)).String()
+		value, err := rulebook.Value{Version: 1, Data: fmt.Appendf(nil, `{"id": %q, "name": "C%d", "min_spend": 0, "start_date": "2000-01-01",
+			"end_date": "2090-12-31", "reward_program": "gold", "reward_amount": 0.%d, "mcc": "%d", "merchant": "m%d", "base_reward": false,
+			"foreign_currency": false}`, id, i, i%1000+1, i%9999+1, i)}.Encode()
+		w.must(err)
+		ops = append(ops, clientv3.OpPut(rulebook.Key(rulebook.Campaigns, id), string(value)))
+	}
+	for some := range slices.Chunk(ops, 128) { // the most of one Txn
+		_, err := w.etcd.Txn(context.Background()).Then(some...).Commit()
+		w.must(err)
+	}
 }
 
 // rules publishes a card type, a campaign of rate 1 and the epoch.

@@ -109,6 +109,38 @@ func next[T any](w *world, c <-chan T) (v T) {
 	return v
 }
 
+// A snapshot is told of before its rules are compiled, and again when they are.
+func TestASnapshotIsStoredBeforeItIsCompiled(t *testing.T) {
+	w := newWorld(t)
+	w.exclude(1, 10)
+	w.put(rulebook.EpochKey, "77")
+	var told []rulebook.Snapshot
+	ctx, cancel := context.WithCancel(t.Context())
+	watcher := rulebook.Watcher{
+		Client: w.cli, Home: sgd, Log: slog.New(slog.DiscardHandler),
+		Stored: func(s rulebook.Snapshot) { told = append(told, s) },
+		Changed: func(s rulebook.Snapshot) {
+			if told = append(told, s); len(told) == 2 {
+				w.exclude(2, 20)
+			} else {
+				cancel()
+			}
+		},
+	}
+	if err := watcher.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 4 {
+		t.Fatalf("told %d times, want twice of each of two snapshots", len(told))
+	}
+	for i := 0; i < 4; i += 2 {
+		before, after := told[i], told[i+1]
+		if before.Rules != nil || before.Marker() != after.Marker() || after.Rules.Hash() != before.Hash || before.Parts[len(before.Parts)-1].Hash != before.Hash {
+			t.Errorf("snapshot %d: %v before, %v after", i/2+1, before.Marker(), after.Marker())
+		}
+	}
+}
+
 func TestLoad(t *testing.T) {
 	w := newWorld(t)
 	if _, err := rulebook.Load(t.Context(), w.cli, sgd); !errors.Is(err, rulebook.ErrEmpty) {

@@ -11,9 +11,16 @@ import (
 // Prefix is where the rules stand in etcd. Below it is a folder for each kind.
 const Prefix = "angelowl/rules/"
 
-// EpochKey holds the epoch, a whole number above zero. Whoever fills an empty prefix first
-// writes it once (create only): the time in milliseconds, so that a rebuilt etcd has a higher one.
+// EpochKey holds the epoch, a whole number above zero. Without it the rules count for nothing: of an
+// etcd that is being filled again from several databases, nobody must take a part for the whole. So
+// it is written last and once (create only), by whoever finds rules and every kind's FilledKey: the
+// time in milliseconds, so that a rebuilt etcd has a higher one.
 const EpochKey = Prefix + "epoch"
+
+// FilledKey is there once all rules of a kind that its service has ever published are in this etcd.
+func FilledKey(k Kind) string { return filledPrefix + string(k) }
+
+const filledPrefix = Prefix + "filled/"
 
 // InForcePrefix is where rewarders say, under a lease, which rule set a partition has in force:
 // angelowl/inforce/<topic>/<partition>.
@@ -29,6 +36,9 @@ const (
 	CardTypes  Kind = "cardtype"  // key: card_type; data: loyalty.CardType
 	Quotes     Kind = "fx"        // key: year, four digits; data: loyalty.YearQuotes
 )
+
+// Kinds are all kinds of rules.
+var Kinds = []Kind{Campaigns, Exclusions, CardTypes, Quotes}
 
 // Key is the etcd key of a rule.
 func Key(kind Kind, id string) string { return Prefix + string(kind) + "/" + id }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -21,15 +22,16 @@ var ErrEmpty = errors.New("etcd has no rules yet")
 
 // Snapshot is a rule set as etcd has it at a revision.
 type Snapshot struct {
-	Rules    *rules.Rules
+	Hash     loyalty.Hash
 	Parts    []rules.Part // all parts of the rule set, the root last
+	Rules    *rules.Rules // nil until they are compiled; see Watcher.Stored
 	Epoch    int64
 	Revision int64 // etcd's, of the last change below Prefix
 }
 
 // Marker is the marker that puts the snapshot in force.
 func (s *Snapshot) Marker() record.Marker {
-	return record.Marker{Hash: s.Rules.Hash(), Epoch: s.Epoch, Revision: s.Revision}
+	return record.Marker{Hash: s.Hash, Epoch: s.Epoch, Revision: s.Revision}
 }
 
 // mirror is what stands below Prefix, key by key.
@@ -97,6 +99,9 @@ func (m *mirror) decode(key string, value []byte) error {
 		}
 		m.epoch = epoch
 		return nil
+	}
+	if strings.HasPrefix(key, filledPrefix) {
+		return nil // for those who fill; the epoch tells the others
 	}
 	kind, id, ok := SplitKey(key)
 	if !ok {
@@ -176,14 +181,17 @@ func (m *mirror) problem() error {
 	return nil
 }
 
-// snapshot compiles the rules.
-func (m *mirror) snapshot() (Snapshot, error) {
+// store makes the snapshot of the rules but for the compiled ones.
+func (m *mirror) store() (Snapshot, error) {
 	if err := m.problem(); err != nil {
 		return Snapshot{}, err
 	}
-	set, parts, err := m.book.Compile()
+	parts, err := m.book.Store()
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("compiling the rules of revision %d: %w", m.revision, err)
 	}
-	return Snapshot{Rules: set, Parts: parts, Epoch: m.epoch, Revision: m.revision}, nil
+	return Snapshot{Hash: parts[len(parts)-1].Hash, Parts: parts, Epoch: m.epoch, Revision: m.revision}, nil
 }
+
+// compile adds the compiled rules to the snapshot that the mirror has just stored.
+func (m *mirror) compile(s *Snapshot) { s.Rules = m.book.Index(s.Parts) }

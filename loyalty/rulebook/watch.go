@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -29,7 +30,11 @@ func Load(ctx context.Context, cli *clientv3.Client, home loyalty.Currency) (Sna
 		return Snapshot{}, err
 	}
 	m.replace(l.kvs)
-	return m.snapshot()
+	s, err := m.store()
+	if err == nil {
+		m.compile(&s)
+	}
+	return s, err
 }
 
 // Watch loads the rules, calls f with the first snapshot and after each batch of changes, and
@@ -46,9 +51,18 @@ type Watcher struct {
 	Log     *slog.Logger
 	Changed func(Snapshot) // is called by one goroutine
 
+	// Stored, if set, is called by that goroutine with each snapshot before Changed is, without
+	// its Rules: compiling takes its time where campaigns are many, and a rule set has its name
+	// and its parts before. Changed follows, whatever happens.
+	Stored func(Snapshot)
+
 	// Problem, if set, is told why the last snapshot is not what etcd has (ErrEmpty, a value that
 	// cannot be read, etcd out of reach), and nil when that is over.
 	Problem func(error)
+
+	// Confirmed, if set, is called whenever etcd has said that the last snapshot is what it has: with
+	// each change and at each check.
+	Confirmed func()
 
 	// CheckEvery is how often etcd is asked whether it is still there and the one that is
 	// watched; a watch alone would wait in silence. Default 10 s.
@@ -198,18 +212,27 @@ func (f *follower) publish() {
 		f.report(nil)
 		return
 	}
-	s, err := f.mirror.snapshot()
+	s, err := f.mirror.store()
 	f.problem = err
 	f.report(err)
 	if err != nil {
 		return
 	}
+	if f.Stored != nil {
+		f.Stored(s)
+		runtime.Gosched() // whoever that woke goes first, on two processors too
+	}
+	f.mirror.compile(&s)
 	f.last = s
+
 	f.Changed(s)
 }
 
 // report logs a problem when it begins and when it is over.
 func (f *follower) report(err error) {
+	if err == nil && f.Confirmed != nil {
+		f.Confirmed()
+	}
 	text := ""
 	if err != nil {
 		text = err.Error()

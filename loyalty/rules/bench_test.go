@@ -1,9 +1,14 @@
 package rules_test
 
 import (
+	"encoding/csv"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -14,16 +19,45 @@ import (
 
 // Run with: go test -run '^$' -bench . -benchmem ./rules
 //
-// The rule sets are those of programmes like a card issuer's: four card types; base campaigns for
-// all spend, for foreign spend and for amounts; the rest promos for a merchant, for a group of
-// categories (hotels 3500-3999 and 7011, shopping 5600-7299, petrol 5541-5542, single codes) or
-// both, each for some months of six years, a few with a least spend or for foreign spend only.
+// The rule sets are made from real programmes: the four card types with the base campaigns, the
+// category bonuses and the readings of "shopping", "hotel" and "online" of examples/rules.json; the
+// rest promos for a merchant, for categories or both, each for one to six months of six years, a
+// third with a least spend, a tenth for foreign spend only. Half of the merchants are those of the
+// city's spend in examples/spend.csv, as a bank would write them ("Home Depot" of "THE HOME DEPOT
+// #7080"), the other half are made up.
+//
+// The transactions are made from that spend too: its merchants with other numbers in them, each
+// with its own category, its amounts; any day of ten months, so that the whole of a year's rules is
+// in use, which is harder than a bank's file of one day. One in five is foreign; one in three is at
+// the merchant of a promo, with its card type, on a day on which it is live. They are so many that
+// the processor cannot learn the way through all of them by heart.
 
 var benchCards = []loyalty.CardType{
 	{CardType: "scis_shopping", Name: "SCIS Shopping Card", Unit: "points", Programme: "SCIS Points"},
 	{CardType: "scis_premiummiles", Name: "SCIS PremiumMiles Card", Unit: "miles", Programme: "SCISMiles"},
 	{CardType: "scis_platinummiles", Name: "SCIS PlatinumMiles Card", Unit: "miles", Programme: "SCISMiles"},
 	{CardType: "scis_freedom", Name: "SCIS Freedom Card", Unit: "cashback", Programme: "SCIS Cashback", Decimals: 2},
+}
+
+// benchStanding are the campaigns that are always live.
+var benchStanding = []struct {
+	card           int
+	rate, min, mcc string
+	base, foreign  bool
+}{
+	{0, "1", "0", "0", true, false},
+	{0, "4", "0", "5300-5311,5611,5621,5631,5641,5651,5661,5691,5699", true, false},
+	{0, "10", "0", "5399,5815-5818,5964", false, false},
+	{1, "1.1", "0", "0", true, false},
+	{1, "2.2", "0", "0", true, true},
+	{1, "3", "0", "3500-3999,7011", false, false},
+	{2, "1.4", "0", "0", true, false},
+	{2, "3", "0", "0", true, true},
+	{2, "3", "0", "3500-3999,7011", false, false},
+	{2, "6", "0", "3500-3999,7011", false, true},
+	{3, "0.005", "0", "0", true, false},
+	{3, "0.01", "500", "0", true, false},
+	{3, "0.03", "2000", "0", true, false},
 }
 
 var benchFirst = loyalty.DateOf(2018, 1, 1)
@@ -36,18 +70,65 @@ func mustSet(s string) loyalty.MCCSet {
 	return set
 }
 
-// benchMerchant makes names that look like merchants', all different.
+// benchSpend is the example's spend.
+var benchSpend = sync.OnceValue(func() (out []loyalty.RawTransaction) {
+	f, err := os.Open("../../examples/spend.csv")
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		panic(err)
+	}
+	for _, row := range rows[1:] {
+		raw := loyalty.RawTransaction{}
+		fields := raw.Fields()
+		for i, column := range rows[0] {
+			*fields[slices.Index(loyalty.Columns, column)] = row[i]
+		}
+		if _, err := raw.Parse(0); err == nil {
+			out = append(out, raw)
+		}
+	}
+	return out
+})
+
+// benchNames are the merchants of the spend without what a bank would not write into a campaign:
+// the article, store numbers, what follows the second word.
+var benchNames = sync.OnceValue(func() (names []string) {
+	seen := map[string]bool{}
+	for _, raw := range benchSpend() {
+		var words []string
+		for _, w := range strings.Fields(strings.TrimPrefix(raw.Merchant, "THE ")) {
+			if len(words) == 2 || strings.ContainsAny(w, "#0123456789*") {
+				break
+			}
+			words = append(words, w[:1]+strings.ToLower(w[1:]))
+		}
+		if n := strings.Join(words, " "); len(n) >= 4 && !seen[n] {
+			seen[n] = true
+			names = append(names, n)
+		}
+	}
+	return names
+})
+
+// benchMerchant is a merchant of a campaign.
 func benchMerchant(rnd *rand.Rand, i int) string {
 	known := []string{"Grab", "GrabFood", "Kaligo", "Shell", "Shopee", "Lazada", "Amazon", "Qoo10", "FoodPanda", "Deliveroo", "RedMart", "Comfort Taxi"}
 	if i < len(known) {
 		return known[i]
+	}
+	if names := benchNames(); i%2 == 0 {
+		return names[rnd.IntN(len(names))]
 	}
 	syllables := []string{"ka", "lo", "mer", "shop", "tan", "ray", "bel", "co", "dun", "fi", "gar", "hol", "jin", "ken", "lu", "mo", "nor", "pe", "qu", "ri", "sun", "tek", "vil", "wa", "xi", "yo", "zen"}
 	n := ""
 	for range 2 + rnd.IntN(3) {
 		n += syllables[rnd.IntN(len(syllables))]
 	}
-	return n + []string{"", " cafe", " mart", " hotel", " travel"}[rnd.IntN(5)] + fmt.Sprint(i%7)
+	return n + []string{"", " cafe", " mart", " hotel", " travel"}[rnd.IntN(5)]
 }
 
 func benchCampaigns(n int) []loyalty.Campaign {
@@ -58,15 +139,11 @@ func benchCampaigns(n int) []loyalty.Campaign {
 		c.Name = fmt.Sprintf("Campaign %d", len(out))
 		out = append(out, c)
 	}
-	for _, t := range benchCards { // the programmes' own, always live
-		for _, rate := range []string{"1", "1.4", "2.2"} {
-			c := loyalty.Campaign{Programme: t.CardType, Base: true, Rate: loyalty.MustDecimal(rate), Start: loyalty.MinDate, End: loyalty.MaxDate}
-			c.Foreign = rate == "2.2"
-			if rate == "1.4" {
-				c.MinSpend = loyalty.MustDecimal("500")
-			}
-			add(c)
-		}
+	for _, s := range benchStanding {
+		add(loyalty.Campaign{
+			Programme: benchCards[s.card].CardType, Rate: loyalty.MustDecimal(s.rate), MinSpend: loyalty.MustDecimal(s.min),
+			MCC: mustSet(s.mcc), Base: s.base, Foreign: s.foreign, Start: loyalty.MinDate, End: loyalty.MaxDate,
+		})
 	}
 	for i := 0; len(out) < n; i++ {
 		c := loyalty.Campaign{
@@ -122,26 +199,53 @@ func benchBook(campaigns []loyalty.Campaign) *rules.Book {
 	return b
 }
 
-// benchTransactions are 1,024 of 2021: one in five foreign, one in three at a merchant that has a
-// campaign.
+const benchCount = 8192
+
 func benchTransactions(campaigns []loyalty.Campaign) []loyalty.Transaction {
 	rnd := rand.New(rand.NewPCG(5, 5))
-	text := []string{"STARBUCKS COFFEE SG", "TANGLIN SUPERMARKET", "WWW.BOOKSHOP.COM", "CHANGI AIRPORT T3", "NTUC FAIRPRICE #0423", "UNIQLO ORCHARD CENTRAL"}
-	out := make([]loyalty.Transaction, 1024)
+	spend := benchSpend()
+	first, last := loyalty.DateOf(2021, 2, 1), loyalty.DateOf(2021, 11, 27) // within the quotes
+	var promos []*loyalty.Campaign
+	for i := range campaigns {
+		if c := &campaigns[i]; c.Merchant != "" && c.Start <= last && c.End >= first {
+			promos = append(promos, c)
+		}
+	}
+	out := make([]loyalty.Transaction, benchCount)
 	for i := range out {
-		tx := &out[i]
-		*tx = loyalty.Transaction{
-			CardType: benchCards[rnd.IntN(4)].CardType, Currency: currencies[0], Amount: int64(100 + rnd.IntN(60000)),
-			Date:     loyalty.DateOf(2021, 2, 1) + loyalty.Date(rnd.IntN(300)),
-			MCC:      loyalty.MCC([]int{5411, 5812, 7011, 3501, 5999, 5542, 4121, 5691, 3000 + rnd.IntN(6000)}[rnd.IntN(9)]),
-			Merchant: text[rnd.IntN(len(text))],
-		}
-		if rnd.IntN(3) == 0 {
-			tx.Merchant = campaigns[rnd.IntN(len(campaigns))].Merchant + " SINGAPORE"
-		}
+		raw := spend[rnd.IntN(len(spend))]
+		raw.Amount = spend[rnd.IntN(len(spend))].Amount
+		raw.Currency = "SGD"
 		if rnd.IntN(5) == 0 {
-			tx.Currency = currencies[1]
+			raw.Currency = "USD"
 		}
+		name := []byte(raw.Merchant)
+		for k, c := range name {
+			if '0' <= c && c <= '9' {
+				name[k] = byte('0' + rnd.IntN(10))
+			}
+		}
+		raw.Merchant = string(name)
+		tx, err := raw.Parse(currencies[0])
+		if err != nil {
+			panic(err)
+		}
+		tx.CardType = benchCards[rnd.IntN(4)].CardType
+		tx.Date = first + loyalty.Date(rnd.IntN(int(last-first)+1))
+		if len(promos) > 0 && rnd.IntN(3) == 0 {
+			c := promos[rnd.IntN(len(promos))]
+			tx.CardType = c.Programme
+			from := max(first, c.Start)
+			tx.Date = from + loyalty.Date(rnd.IntN(int(min(last, c.End)-from)+1))
+			tx.Merchant = strings.ToUpper(c.Merchant) + []string{"", " SINGAPORE", " SG", ".COM"}[rnd.IntN(4)]
+			if rnd.IntN(4) == 0 {
+				tx.Merchant = "THE " + tx.Merchant
+			}
+			if c.MCC != nil && rnd.IntN(4) > 0 {
+				tx.MCC = c.MCC[rnd.IntN(len(c.MCC))].From
+			}
+		}
+		out[i] = tx
 	}
 	return out
 }
@@ -167,14 +271,48 @@ func BenchmarkEvaluate(b *testing.B) {
 	}
 }
 
+// BenchmarkMatch is the part of Evaluate that finds the campaigns: without card types, exclusions,
+// conversion and units.
+func BenchmarkMatch(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			campaigns := benchCampaigns(n)
+			r := compile(b, benchBook(campaigns))
+			txs := benchTransactions(campaigns)
+			var finds []func() (base, promo *loyalty.Campaign)
+			for i := range txs {
+				find, err := r.Matching(&txs[i])
+				if err != nil {
+					b.Fatal(err)
+				}
+				if find != nil {
+					finds = append(finds, find)
+				}
+			}
+			benchLoop(b, func(i int) error {
+				finds[i%len(finds)]()
+				return nil
+			})
+		})
+	}
+}
+
 func benchEvaluate(b *testing.B, r *rules.Rules, txs []loyalty.Transaction) {
+	b.Helper()
+	benchLoop(b, func(i int) error {
+		_, err := r.Evaluate(&txs[i%benchCount])
+		return err
+	})
+}
+
+func benchLoop(b *testing.B, do func(i int) error) {
 	b.Helper()
 	b.ReportAllocs()
 	runtime.GC() // the compiler's garbage is not what is measured
 	i := 0
 	before := cpuTime()
 	for b.Loop() {
-		if _, err := r.Evaluate(&txs[i&1023]); err != nil {
+		if err := do(i); err != nil {
 			b.Fatal(err)
 		}
 		i++
@@ -247,7 +385,7 @@ func BenchmarkReward(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		if _, err := r.Reward(&txs[i&1023]); err != nil {
+		if _, err := r.Reward(&txs[i%benchCount]); err != nil {
 			b.Fatal(err)
 		}
 		i++

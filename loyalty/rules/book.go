@@ -169,12 +169,22 @@ func (b *Book) DeleteQuotes(year int) {
 	delete(b.quotes, year)
 }
 
-// Compile makes the rules of what the book holds, and all parts of its stored form, the root
-// last. Equal content gives equal parts, whatever the order of the edits. What has not changed
-// since the last Compile is used again. An error names what could not be read back.
+// Compile makes the rules of what the book holds, and all parts of its stored form: Store and
+// Index in one.
 func (b *Book) Compile() (*Rules, []Part, error) {
+	parts, err := b.Store()
+	if err != nil {
+		return nil, nil, err
+	}
+	return b.Index(parts), parts, nil
+}
+
+// Store makes all parts of the stored form of what the book holds, the root last. Equal content
+// gives equal parts, whatever the order of the edits. What has not changed since the last Store
+// is used again. An error names what could not be read back.
+func (b *Book) Store() ([]Part, error) {
 	if b.home == 0 {
-		return nil, nil, errors.New("compiling the rules: there is no home currency")
+		return nil, errors.New("compiling the rules: there is no home currency")
 	}
 	data := fmt.Appendf(nil, `{"format":%d,"home":"%s"`, format, b.home)
 	var parts []Part
@@ -187,7 +197,7 @@ func (b *Book) Compile() (*Rules, []Part, error) {
 			if i > 0 {
 				data = append(data, ',')
 			}
-			data = append(data, `"`+p.name+`":"`...)
+			data = append(append(append(data, '"'), p.name...), `":"`...)
 			data = hex.AppendEncode(data, p.Hash[:])
 			data = append(data, '"')
 			parts = append(parts, p.Part)
@@ -197,30 +207,31 @@ func (b *Book) Compile() (*Rules, []Part, error) {
 	}
 	campaigns, err := b.campaigns.store()
 	if err := add("campaigns", campaigns, err); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	exclusions, err := b.exclusions.store()
 	if err := add("exclusions", exclusions, err); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	cardTypes, err := b.cardTypes.store()
 	if err := add("card_types", cardTypes, err); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	quotes, err := b.storeQuotes()
 	if err := add("quotes", quotes, err); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	data = append(data, '}')
 	if len(data) > maxPart {
-		return nil, nil, fmt.Errorf("compiling the rules: a root of %d bytes is more than a part may have", len(data))
+		return nil, fmt.Errorf("compiling the rules: a root of %d bytes is more than a part may have", len(data))
 	}
-	parts = append(parts, Part{loyalty.HashOf(data), data})
-	return b.rules(parts[len(parts)-1].Hash), parts, nil
+	return append(parts, Part{loyalty.HashOf(data), data}), nil
 }
 
-// rules puts the indexes together, building those that are missing.
-func (b *Book) rules(hash loyalty.Hash) *Rules {
+// Index makes the rules of what the book holds. parts are what Store made of it; nothing was
+// edited since.
+func (b *Book) Index(parts []Part) *Rules {
+	hash := parts[len(parts)-1].Hash
 	if b.excluded == nil {
 		b.excluded = new([maxMCC + 1]*loyalty.Exclusion)
 		for x := range b.exclusions.all() {

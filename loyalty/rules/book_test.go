@@ -295,8 +295,7 @@ func TestRulesDoNotChangeWithTheBook(t *testing.T) {
 	}
 }
 
-// TestNamesAreFoundLikeSubstrings compares the automaton with strings.Contains on texts that
-// nest, overlap and repeat.
+// TestNamesAreFoundLikeSubstrings compares with the oracle on texts that nest, overlap and repeat.
 func TestNamesAreFoundLikeSubstrings(t *testing.T) {
 	for seed := range uint64(60) {
 		rnd := rand.New(rand.NewPCG(seed, 1))

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -38,9 +39,19 @@ func FuzzFold(f *testing.F) {
 		if want := c.String(s); got != want && cases.UnicodeVersion == "15.0.0" {
 			t.Errorf("%q folds to %q, want %q", s, got, want)
 		}
-		var buf shortName
-		if len(s) <= len(buf)-pad && buf.foldASCII(s) && string(buf[:len(s)]) != got {
-			t.Errorf("%q folds to %q on the fast path, want %q", s, buf[:len(s)], got)
+		if len(s) > 64 {
+			return
+		}
+		_, ascii := look(make([]uint64, 1), s)
+		if want := strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0; ascii != want {
+			t.Errorf("%q is ASCII: %t", s, ascii)
+		}
+		if ascii {
+			var buf shortName
+			buf.fold(s)
+			if string(buf[:]) != got+string(make([]byte, len(buf)-len(s))) {
+				t.Errorf("%q folds to %q on the fast path, want %q", s, buf, got)
+			}
 		}
 	})
 }

@@ -13,8 +13,7 @@ import (
 // count share a row. Campaigns with too many different categories and days have no grid, but an
 // index for base and one for promo.
 type grid struct {
-	codes axis
-	rows  []uint32 // of a class
+	rows  [maxMCC + 2]uint16 // of a category; the last is that of all beyond
 	days  axis
 	times int
 	cells []pair // numbers of lists, at (2 × row + 1 for foreign spend) × times + time
@@ -61,7 +60,7 @@ func codesOf(sets []catSet) axis {
 			cuts = append(cuts, int32(r.From), int32(r.To)+1)
 		}
 	}
-	return newAxis(cuts)
+	return newAxis(cuts, 0)
 }
 
 // classes calls f with each run of classes that the set has.
@@ -87,20 +86,21 @@ func newGrid(base, promo []item) *grid {
 			cuts = append(cuts, items[i].start, items[i].end+1)
 		}
 	}
-	g := &grid{codes: codesOf(sets), days: newAxis(cuts)}
+	codes := codesOf(sets)
+	g := &grid{days: newAxis(cuts, wideAxis)}
 	g.times = g.days.intervals() - 2 // time i is interval i+1: before and after all nothing is live
 
 	// Which sets count in which class.
 	pairs := 0
 	for i := range sets {
-		sets[i].classes(&g.codes, func(from, to int) { pairs += to - from })
+		sets[i].classes(&codes, func(from, to int) { pairs += to - from })
 	}
 	if pairs > 64*n+4096 {
 		return nil
 	}
-	of := make([][]uint32, g.codes.intervals())
+	of := make([][]uint32, codes.intervals())
 	for i := range sets {
-		sets[i].classes(&g.codes, func(from, to int) {
+		sets[i].classes(&codes, func(from, to int) {
 			for k := from; k < to; k++ {
 				of[k] = append(of[k], uint32(i))
 			}
@@ -118,7 +118,8 @@ func newGrid(base, promo []item) *grid {
 	number := map[string]uint32{}
 	var key []byte
 	visits, cells := 128*n+16384, 128*n+8192
-	for _, in := range of {
+	next := 0 // the first category whose row is not set
+	for class, in := range of {
 		key = key[:0]
 		for _, i := range in {
 			key = binary.BigEndian.AppendUint32(key, i)
@@ -134,7 +135,13 @@ func newGrid(base, promo []item) *grid {
 				return nil
 			}
 		}
-		g.rows = append(g.rows, row)
+		end := len(g.rows)
+		if class < len(codes.cuts) {
+			end = min(end, int(codes.cuts[class]))
+		}
+		for ; next < end; next++ {
+			g.rows[next] = uint16(row)
+		}
 	}
 	b.empty() // the end of the last list
 	return g
@@ -261,7 +268,7 @@ func (g *grid) find(q *query) pair {
 	if uint(time) >= uint(g.times) {
 		return pair{none, none}
 	}
-	row := 2 * int(g.rows[g.codes.find(int32(q.mcc))])
+	row := 2 * int(g.rows[min(q.mcc, maxMCC+1)])
 	if q.foreign {
 		row++
 	}

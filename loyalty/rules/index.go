@@ -3,6 +3,7 @@ package rules
 import (
 	"bytes"
 	"cmp"
+	"maps"
 	"math"
 	"math/bits"
 	"slices"
@@ -49,38 +50,41 @@ func newTable(base, promo []*loyalty.Campaign, homeDigits int) *table {
 	slices.SortFunc(base, byRank)
 	slices.SortFunc(promo, byRank)
 	t := &table{base: base, promo: promo}
-	var general named
-	byText := make(map[string]*named)
-	of := func(merchant string) *named {
-		if merchant == "" {
-			return &general
+	type kinds struct{ base, promo []item }
+	byText := make(map[string]*kinds) // "" for any merchant
+	of := func(c *loyalty.Campaign) *kinds {
+		text := fold(c.Merchant)
+		k := byText[text]
+		if k == nil {
+			k = &kinds{}
+			byText[text] = k
 		}
-		text := fold(merchant)
-		n := byText[text]
-		if n == nil {
-			n = &named{text: text}
-			byText[text] = n
-		}
-		return n
+		return k
 	}
 	for rank, c := range base {
-		n := of(c.Merchant)
-		n.base = append(n.base, newItem(uint32(rank), c, homeDigits))
+		k := of(c)
+		k.base = append(k.base, newItem(uint32(rank), c, homeDigits))
 	}
 	for rank, c := range promo {
-		n := of(c.Merchant)
-		n.promo = append(n.promo, newItem(uint32(rank), c, homeDigits))
+		k := of(c)
+		k.promo = append(k.promo, newItem(uint32(rank), c, homeDigits))
 	}
 	t.baseIndex, t.promoIndex = newIndex(nil), newIndex(nil)
-	if t.grid = newGrid(general.base, general.promo); t.grid == nil {
-		t.baseIndex, t.promoIndex = newIndex(general.base), newIndex(general.promo)
+	if general := byText[""]; general != nil {
+		if t.grid = newGrid(general.base, general.promo); t.grid == nil {
+			t.baseIndex, t.promoIndex = newIndex(general.base), newIndex(general.promo)
+		}
+		delete(byText, "")
 	}
-	texts := make([]named, 0, len(byText))
-	for _, n := range byText {
-		texts = append(texts, *n)
+	var names named
+	for _, text := range slices.Sorted(maps.Keys(byText)) {
+		k := byText[text]
+		names.items = append(names.items, k.base...)
+		promos := uint32(len(names.items))
+		names.items = append(names.items, k.promo...)
+		names.texts = append(names.texts, namedText{text, promos, uint32(len(names.items))})
 	}
-	slices.SortFunc(texts, func(a, b named) int { return cmp.Compare(a.text, b.text) })
-	t.names = newEras(texts)
+	t.names = newEras(names)
 	return t
 }
 
@@ -313,19 +317,24 @@ func eachNode(leaves, from, to int, f func(node int)) {
 	}
 }
 
+// findFew looks through items in the order of rank.
+func findFew(items []item, q *query, best uint32) uint32 {
+	for i := range items {
+		it := &items[i]
+		if it.rank >= best {
+			break
+		}
+		if it.lo <= q.mcc && q.mcc <= it.hi && it.fits(q) && (it.mcc == nil || it.mcc.Contains(loyalty.MCC(q.mcc))) {
+			return it.rank
+		}
+	}
+	return best
+}
+
 // find is the lowest rank below best that fits, or best.
 func (ix *index) find(q *query, best uint32) uint32 {
 	if ix.many == nil {
-		for i := range ix.items {
-			it := &ix.items[i]
-			if it.rank >= best {
-				break
-			}
-			if it.lo <= q.mcc && q.mcc <= it.hi && it.fits(q) && (it.mcc == nil || it.mcc.Contains(loyalty.MCC(q.mcc))) {
-				return it.rank
-			}
-		}
-		return best
+		return findFew(ix.items, q, best)
 	}
 	c := ix.many
 	class := c.codes.find(int32(q.mcc))
@@ -357,7 +366,7 @@ func newGroup(items []dated) group {
 	for i := range items {
 		cuts = append(cuts, items[i].start, items[i].end+1)
 	}
-	g.days = newAxis(cuts)
+	g.days = newAxis(cuts, 0)
 	live := make([]liveItem, 0, len(items))
 	foreign := 0
 	for i := range items {

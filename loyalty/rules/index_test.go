@@ -21,6 +21,9 @@ func randomItems(rnd *rand.Rand, n, codes, days, mins int, nested bool) []item {
 		if rnd.IntN(8) == 0 { // any
 			items[i].lo, items[i].hi = 0, math.MaxUint16
 		}
+		if rnd.IntN(16) == 0 { // up to the last category
+			items[i].hi = max(items[i].hi, maxMCC)
+		}
 		if nested {
 			items[i].min = uint64((n - i) * mins / n)
 		}
@@ -51,7 +54,7 @@ func TestEveryFormOfTheIndexFindsTheSame(t *testing.T) {
 	for seed := range uint64(120) {
 		rnd := rand.New(rand.NewPCG(seed, 9))
 		n := []int{1, 5, 9, 40, 300, 1200}[seed%6]
-		codes, days := 1+rnd.IntN(400), []int{1, 20, 3000, 20000}[seed%4]
+		codes, days := 1+rnd.IntN([]int{400, 4999}[rnd.IntN(2)]), []int{1, 20, 3000, 20000}[seed%4]
 		nested := seed%3 == 0
 		base := randomItems(rnd, n, codes, days, 1000, nested)
 		promo := randomItems(rnd, rnd.IntN(n), codes, days, 1000, nested)
@@ -65,6 +68,9 @@ func TestEveryFormOfTheIndexFindsTheSame(t *testing.T) {
 		}
 		for range 300 {
 			q := query{day: int32(rnd.IntN(2*days+2) - 1), mcc: uint16(rnd.IntN(2*codes + 2)), foreign: rnd.IntN(2) == 0, amount: uint64(rnd.IntN(1100))}
+			if rnd.IntN(10) == 0 { // beyond what a campaign for some categories has
+				q.mcc = []uint16{0, maxMCC, maxMCC + 1, math.MaxUint16}[rnd.IntN(4)]
+			}
 			want := pair{slowFind(base, &q), slowFind(promo, &q)}
 			if got := (pair{baseIndex.find(&q, none), promoIndex.find(&q, none)}); got != want {
 				t.Fatalf("seed %d, %+v: index %v, want %v", seed, q, got, want)

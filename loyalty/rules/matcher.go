@@ -3,26 +3,29 @@ package rules
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/angelowl-loyalties/app/loyalty"
 )
 
-// matcher finds all merchants' texts that a name contains, in one pass over it and in time that
-// is linear in its length. It is the automaton of Aho and Corasick ("Efficient string matching",
-// CACM 18:6, 1975) over the bytes of the folded name, without its first levels: as long as no
-// text has begun, four bytes at a time are looked up among the texts' beginnings (heads), which a
-// bitmap answers mostly with no. From a head on the states of the automaton follow. Texts shorter
-// than four bytes are heads of their own.
+// matcher finds all merchants' texts that a folded name contains. At each place of the name four
+// bytes are looked up among the texts' beginnings (heads), which a bitmap answers mostly with no.
+// From a head on the texts stand in a tree whose edges have up to eight bytes, which are compared
+// at once. Texts shorter than four bytes are heads of their own.
+//
+// Each step knows the best rank below it, and is not taken where that is no better than what was
+// found already. So most names cost a look at the bitmap for each of their bytes. The worst, of
+// texts that each begin with all shorter ones, cost for each byte as many steps as there are such.
 type matcher struct {
 	best   pair
-	filter []uint64 // a bit for each head
-	mask   uint32   // of the indexes of filter
+	filter []uint64 // a bit for each head, by mayHave; a power of two of words, up to 2¹⁶
 	short  uint8    // bit n: there are texts of n bytes, n below four
-	heads  []head   // a hash table with open addresses
-	nodes  []node   // the states, breadth first; and one more, the end of the last's children
-	labels []byte   // the byte that leads to a state
-	texts  []textIndex
+	heads  []head   // a hash table with open addresses; a power of two of slots
+	nodes  []node   // breadth first
+	labels []byte   // the first byte of each node's label
+	items  []item   // a text's base campaigns, then its promos
+	large  []textIndex
 }
 
 // pair has something for base and something for promo campaigns.
@@ -32,48 +35,143 @@ func (p pair) anyBelow(o pair) bool { return p.base < o.base || p.promo < o.prom
 
 func (p pair) min(o pair) pair { return pair{min(p.base, o.base), min(p.promo, o.promo)} }
 
-// textIndex has the campaigns of a merchant's text.
+// textIndex has the campaigns of a text that has more than few.
 type textIndex struct {
 	base, promo index
 }
 
 // head is the beginning of texts or a short text; key 0 is none.
 type head struct {
-	key   uint32 // its bytes, the first the lowest; texts have no NUL
-	value uint32 // the state, or the number of the short text
+	key  uint32 // its bytes, the first the lowest; texts have no NUL
+	node uint32
+	best pair // the node's
 }
 
+// node is some texts' beginning, and its campaigns if it is a whole text.
 type node struct {
-	first uint32 // child; the next node's is the end of them
-	fail  uint32 // the longest proper suffix that is a state, or nowhere
-	text  uint32 // the text that is the whole state, or nowhere
-	out   uint32 // the longest proper suffix that is a text's state, or nowhere
-	best  pair   // the best ranks of the texts that end here
+	best        pair   // of the texts that begin so
+	label, mask uint64 // the bytes since the parent, the first the lowest, and ones where it has some
+	length      uint8  // of label
+	bases       uint8  // how many items are base campaigns, and how many are promos;
+	promos      uint8  // or isLarge
+	children    uint16
+	child       uint32 // the first
+	item        uint32 // the first, or the number of the large text
 }
 
-// nowhere is no state and no text.
-const nowhere = 1<<32 - 1
+// isLarge stands for a number of promos.
+const isLarge = math.MaxUint8
 
 const headLen = 4
 
-// named are the campaigns of one folded text in the order of rank.
+// named are merchants' folded texts in order, each with its campaigns: base, then promo, both in
+// the order of rank.
 type named struct {
-	text        string
-	base, promo []item
+	texts []namedText
+	items []item
 }
 
-// newMatcher takes texts in order, each with campaigns.
-func newMatcher(all []named) *matcher {
-	m := &matcher{best: pair{none, none}, texts: make([]textIndex, len(all))}
-	texts := make([]string, len(all))
-	for i := range all {
-		n := &all[i]
-		ix := textIndex{newIndex(n.base), newIndex(n.promo)}
-		texts[i], m.texts[i] = n.text, ix
-		m.best = m.best.min(pair{ix.base.best, ix.promo.best})
+type namedText struct {
+	text         string
+	promos, next uint32 // where in items its promos begin, and where the next text's items do
+}
+
+// newMatcher takes texts of which each has campaigns, and keeps the items.
+func newMatcher(all named) *matcher {
+	m := &matcher{items: all.items}
+	size := 16
+	for size < 2*len(all.texts) {
+		size *= 2
 	}
-	m.grow(texts)
+	m.heads = make([]head, size)
+	m.filter = make([]uint64, min(size, 1<<16))
+
+	// A span is the texts that begin with what leads to a node.
+	type span struct{ from, to, depth int }
+	texts := all.texts
+	spans := make([]span, 0, 2*len(texts))
+	for i := 0; i < len(texts); {
+		text := texts[i].text
+		n := min(len(text), headLen)
+		to := i + 1
+		if n < headLen {
+			m.short |= 1 << n
+		} else {
+			for to < len(texts) && len(texts[to].text) >= headLen && texts[to].text[:headLen] == text[:headLen] {
+				to++
+			}
+		}
+		spans = append(spans, span{i, to, n})
+		i = to
+	}
+	heads := len(spans)
+	m.nodes = make([]node, 0, 2*len(texts))
+	for s := 0; s < len(spans); s++ {
+		at := spans[s]
+		first, last := texts[at.from].text[at.depth:], texts[at.to-1].text[at.depth:]
+		n := node{best: pair{none, none}}
+		for int(n.length) < min(8, len(first)) && first[n.length] == last[n.length] {
+			n.label |= uint64(first[n.length]) << (8 * n.length)
+			n.mask |= 0xff << (8 * n.length)
+			n.length++
+		}
+		at.depth += int(n.length)
+		if len(first) == int(n.length) {
+			m.addText(&n, all, at.from)
+			at.from++
+		}
+		n.child = uint32(len(spans))
+		for at.from < at.to {
+			b := texts[at.from].text[at.depth]
+			to := at.from + 1
+			for to < at.to && texts[to].text[at.depth] == b {
+				to++
+			}
+			spans = append(spans, span{at.from, to, at.depth})
+			at.from = to
+			n.children++
+		}
+		m.nodes = append(m.nodes, n)
+		m.labels = append(m.labels, byte(n.label))
+	}
+	m.best = pair{none, none}
+	for i := len(m.nodes) - 1; i >= 0; i-- {
+		n := &m.nodes[i]
+		for child := range n.children {
+			n.best = n.best.min(m.nodes[n.child+uint32(child)].best)
+		}
+		m.best = m.best.min(n.best)
+	}
+	for i := range heads {
+		text := texts[spans[i].from].text
+		key := uint32(0)
+		for k := range min(len(text), headLen) {
+			key |= uint32(text[k]) << (8 * k)
+		}
+		m.addHead(head{key, uint32(i), m.nodes[i].best})
+	}
 	return m
+}
+
+// addText gives a node the campaigns of a text.
+func (m *matcher) addText(n *node, all named, text int) {
+	from := uint32(0)
+	if text > 0 {
+		from = all.texts[text-1].next
+	}
+	t := &all.texts[text]
+	base, promo := all.items[from:t.promos], all.items[t.promos:t.next]
+	if len(base) > 0 {
+		n.best.base = base[0].rank
+	}
+	if len(promo) > 0 {
+		n.best.promo = promo[0].rank
+	}
+	n.item, n.bases, n.promos = from, uint8(len(base)), uint8(len(promo))
+	if len(base) > few || len(promo) > few {
+		n.item, n.promos = uint32(len(m.large)), isLarge
+		m.large = append(m.large, textIndex{newIndex(slices.Clip(base)), newIndex(slices.Clip(promo))})
+	}
 }
 
 // eras are matchers for times that follow one another. A campaign for a merchant lives for a few
@@ -87,51 +185,42 @@ type eras struct {
 // maxEras is how many eras there are at most.
 const maxEras = 64
 
-// newEras takes texts in order.
-func newEras(all []named) eras {
-	var windows []item
-	for i := range all {
-		windows = append(append(windows, all[i].base...), all[i].promo...)
-	}
-	e := eras{days: erasOf(windows)}
-	for era := range e.days.intervals() {
-		from, to := int32(math.MinInt32), int32(math.MaxInt32) // both included
-		if era > 0 {
-			from = e.days.cuts[era-1]
-		}
-		if era < len(e.days.cuts) {
-			to = e.days.cuts[era] - 1
-		}
-		within := func(items []item) (in []item) {
-			for i := range items {
-				if items[i].start <= to && items[i].end >= from {
-					in = append(in, items[i])
+func newEras(all named) eras {
+	e := eras{days: erasOf(all.items)}
+	live := make([]named, e.days.intervals())
+	i := uint32(0)
+	for _, t := range all.texts {
+		for ; i < t.next; i++ {
+			it := &all.items[i]
+			for era, last := e.days.find(it.start), e.days.find(it.end); era <= last; era++ {
+				l := &live[era]
+				if n := len(l.texts); n == 0 || l.texts[n-1].text != t.text {
+					l.texts = append(l.texts, namedText{t.text, uint32(len(l.items)), 0})
+				}
+				l.items = append(l.items, *it)
+				at := &l.texts[len(l.texts)-1]
+				at.next = uint32(len(l.items))
+				if i < t.promos {
+					at.promos = at.next
 				}
 			}
-			return in
 		}
-		var live []named
-		for i := range all {
-			n := named{all[i].text, within(all[i].base), within(all[i].promo)}
-			if n.base != nil || n.promo != nil {
-				live = append(live, n)
-			}
+	}
+	e.matchers = make([]*matcher, len(live))
+	for era := range live {
+		if live[era].texts != nil {
+			e.matchers[era] = newMatcher(live[era])
 		}
-		var m *matcher
-		if live != nil {
-			m = newMatcher(live)
-		}
-		e.matchers = append(e.matchers, m)
 	}
 	return e
 }
 
 // erasOf divides the days where the campaigns begin, into so many eras that a campaign is in no
 // more than three on average.
-func erasOf(windows []item) axis {
-	starts := make([]int32, len(windows))
-	for i := range windows {
-		starts[i] = windows[i].start
+func erasOf(items []item) axis {
+	starts := make([]int32, len(items))
+	for i := range items {
+		starts[i] = items[i].start
 	}
 	slices.Sort(starts)
 	for n := maxEras; n > 1; n /= 2 {
@@ -142,143 +231,91 @@ func erasOf(windows []item) axis {
 		for i := 1; i < n; i++ {
 			cuts = append(cuts, starts[i*len(starts)/n])
 		}
-		a := newAxis(cuts)
+		a := newAxis(cuts, wideAxis)
 		total := 0
-		for i := range windows {
-			total += a.find(windows[i].end) - a.find(windows[i].start) + 1
+		for i := range items {
+			total += a.find(items[i].end) - a.find(items[i].start) + 1
 		}
-		if total <= 3*len(windows) {
+		if total <= 3*len(items) {
 			return a
 		}
 	}
-	return newAxis(nil)
+	return newAxis(nil, 0)
 }
 
-// grow makes the heads and the states of the texts, which are in order.
-func (m *matcher) grow(texts []string) {
-	size := 16
-	for size < 2*len(texts) {
-		size *= 2
-	}
-	m.heads = make([]head, size)
-	m.filter = make([]uint64, max(16, size/2)) // 64 bits for a text
-	m.mask = uint32(len(m.filter) - 1)
+// hash mixes a key.
+func hash(key uint32) uint64 { return uint64(key * 0x9E3779B1) } // 2³² ÷ the golden ratio (Knuth, TAOCP 3, 6.4)
 
-	// A span is the texts that begin with a state.
-	type span struct {
-		from, to, depth int
-		window          uint32 // the state's last four bytes
-		suffix          uint32 // where the search for fail begins: the parent's fail
-	}
-	var spans []span
-	for i := 0; i < len(texts); {
-		text := texts[i]
-		n := min(len(text), headLen)
-		key := uint32(0)
-		for k := range n {
-			key |= uint32(text[k]) << (8 * k)
-		}
-		if n < headLen {
-			m.short |= 1 << n
-			m.addHead(key, uint32(i))
-			i++
-			continue
-		}
-		to := i + 1
-		for to < len(texts) && len(texts[to]) >= headLen && texts[to][:headLen] == text[:headLen] {
-			to++
-		}
-		m.addHead(key, uint32(len(spans)))
-		spans = append(spans, span{i, to, headLen, key, nowhere})
-		m.labels = append(m.labels, text[headLen-1])
-		i = to
-	}
-	for s := 0; s < len(spans); s++ {
-		at := spans[s]
-		n := node{first: uint32(len(spans)), text: nowhere, out: nowhere, best: pair{none, none}}
-		n.fail = m.fail(at.suffix, at.window, at.depth, m.labels[s])
-		if n.fail != nowhere {
-			suffix := &m.nodes[n.fail]
-			n.best = suffix.best
-			if n.out = suffix.out; suffix.text != nowhere {
-				n.out = n.fail
-			}
-		}
-		if len(texts[at.from]) == at.depth {
-			n.text = uint32(at.from)
-			ix := &m.texts[at.from]
-			n.best = n.best.min(pair{ix.base.best, ix.promo.best})
-			at.from++
-		}
-		m.nodes = append(m.nodes, n)
-		for at.from < at.to {
-			b := texts[at.from][at.depth]
-			to := at.from + 1
-			for to < at.to && texts[to][at.depth] == b {
-				to++
-			}
-			spans = append(spans, span{at.from, to, at.depth + 1, at.window>>8 | uint32(b)<<24, n.fail})
-			m.labels = append(m.labels, b)
-			at.from = to
-		}
-	}
-	m.nodes = append(m.nodes, node{first: uint32(len(spans))})
-}
+// anyCase makes ASCII letters of either case, and a few other characters, the same.
+const anyCase = 0x20202020
 
-// fail is the longest proper suffix of a state that is a state.
-func (m *matcher) fail(suffix, window uint32, depth int, label byte) uint32 {
-	if depth == headLen {
-		return nowhere
-	}
-	if s := m.next(suffix, label); s != nowhere {
-		return s
-	}
-	return m.head(window)
-}
-
-// next is the state after s and a byte, unless no more than a head of it is left.
-func (m *matcher) next(s uint32, b byte) uint32 {
-	for s != nowhere {
-		n := &m.nodes[s]
-		for child, end := n.first, m.nodes[s+1].first; child < end; child++ {
-			if m.labels[child] == b {
-				return child
-			}
-		}
-		s = n.fail
-	}
-	return nowhere
-}
-
-// hash mixes a key: bits 32 and up choose the word of the filter and the slot of heads, the six
-// highest the bit of the word.
-func hash(key uint32) uint64 { return uint64(key) * 0x9E3779B97F4A7C15 }
-
-func (m *matcher) addHead(key, value uint32) {
-	h := hash(key)
-	m.filter[uint32(h>>32)&m.mask] |= 1 << (h >> 58)
-	i := uint32(h>>32) & uint32(len(m.heads)-1)
+func (m *matcher) addHead(h head) {
+	sum := hash(h.key | anyCase)
+	m.filter[sum>>16&uint64(len(m.filter)-1)] |= 1 << (sum >> 26)
+	i := m.slot(h.key)
 	for m.heads[i].key != 0 {
 		i = (i + 1) & uint32(len(m.heads)-1)
 	}
-	m.heads[i] = head{key, value}
+	m.heads[i] = h
 }
 
-// mayHave has its lowest bit set for the heads' keys, and for few others. The other bits mean
-// nothing.
-func (m *matcher) mayHave(key uint32) uint64 {
-	h := hash(key)
-	return m.filter[uint32(h>>32)&m.mask] >> (h >> 58)
+// slot is where the search for a key begins.
+func (m *matcher) slot(key uint32) uint32 {
+	return uint32(hash(key) * uint64(len(m.heads)) >> 32)
 }
 
-// head is what a key stands for, or nowhere.
-func (m *matcher) head(key uint32) uint32 {
-	for i := uint32(hash(key)>>32) & uint32(len(m.heads)-1); m.heads[i].key != 0; i = (i + 1) & uint32(len(m.heads)-1) {
-		if m.heads[i].key == key {
-			return m.heads[i].value
+// mayHave is 1 for the heads' keys and for one in sixty of others, else 0.
+func mayHave(filter []uint64, key uint32) uint64 {
+	h := hash(key | anyCase)
+	return filter[h>>16&uint64(len(filter)-1)] >> (h >> 26) & 1
+}
+
+// walkFrom looks for the texts that begin with the key, behind which the name goes on at at.
+func (m *matcher) walkFrom(q *query, key uint32, name []byte, at int, best pair) pair {
+	for i := m.slot(key); ; i = (i + 1) & uint32(len(m.heads)-1) {
+		h := &m.heads[i]
+		switch h.key {
+		case 0:
+			return best
+		case key:
+			if h.best.anyBelow(best) {
+				best = m.walk(q, name, at, h.node, best)
+			}
+			return best
 		}
 	}
-	return nowhere
+}
+
+// walk goes down from a node. Behind the name's end stand zeros, which no text has.
+func (m *matcher) walk(q *query, name []byte, at int, s uint32, best pair) pair {
+	for {
+		n := &m.nodes[s]
+		if (binary.LittleEndian.Uint64(name[at:])^n.label)&n.mask != 0 || !n.best.anyBelow(best) {
+			return best
+		}
+		at += int(n.length)
+		if n.bases|n.promos != 0 {
+			best = m.findIn(n, q, best)
+		}
+		s = n.child
+		end := s + uint32(n.children)
+		for s < end && m.labels[s] != name[at] {
+			s++
+		}
+		if s == end {
+			return best
+		}
+	}
+}
+
+// findIn looks through the campaigns of a node's text.
+func (m *matcher) findIn(n *node, q *query, best pair) pair {
+	if n.promos == isLarge {
+		ix := &m.large[n.item]
+		return pair{ix.base.find(q, best.base), ix.promo.find(q, best.promo)}
+	}
+	items := m.items[n.item:][:int(n.bases)+int(n.promos)]
+	return pair{findFew(items[:n.bases], q, best.base), findFew(items[n.bases:], q, best.promo)}
 }
 
 // pad is how many zeros stand behind a folded name, so that a look beyond its end finds no text.
@@ -290,11 +327,22 @@ type shortName [64 + pad]byte
 // find is for each kind the lowest rank below best among the campaigns whose merchant's text the
 // name contains and that fit, or best.
 func (m *matcher) find(q *query, name string, best pair) pair {
-	var buf shortName
-	if len(name) > len(buf)-pad || !buf.foldASCII(name) {
+	if len(name) > 64 {
 		return m.findFolded(q, name, best)
 	}
-	return m.scan(q, buf[:], len(name), best)
+	may, ascii := look(m.filter, name)
+	if !ascii {
+		return m.findFolded(q, name, best)
+	}
+	if may == 0 && m.short == 0 {
+		return best // most names
+	}
+	var buf shortName
+	buf.fold(name)
+	if m.short != 0 {
+		best = m.findShort(q, buf[:], len(name), best)
+	}
+	return m.findAt(q, buf[:], may, best)
 }
 
 // findFolded is find for names that are long or not ASCII. It allocates nothing for the names of
@@ -304,32 +352,84 @@ func (m *matcher) findFolded(q *query, name string, best pair) pair {
 	folded := appendFold(buf[:0], name)
 	n := len(folded)
 	folded = append(folded, make([]byte, pad)...)
-	return m.scan(q, folded, n, best)
+	if m.short != 0 {
+		best = m.findShort(q, folded, n, best)
+	}
+	for at := 0; at < n; at += 64 {
+		may, _ := look(m.filter, folded[at:min(n, at+64+headLen-1)])
+		best = m.findAt(q, folded[at:], may, best)
+	}
+	return best
 }
 
-// foldASCII folds a name into the buffer, unless it is not ASCII. It writes whole words, as scan
-// reads them: reading a word that was written in pieces makes the processor wait.
-func (buf *shortName) foldASCII(name string) bool {
-	const ones = 0x0101010101010101
-	high, i := uint64(0), 0
-	for ; i < len(name); i += 8 {
-		var x uint64
-		switch rest := name[i:]; {
-		case len(rest) >= 8:
-			x = word(rest)
-		case len(name) >= 8: // the last bytes of the word that ends with the name
-			x = word(name[len(name)-8:]) >> (8 * (8 - len(rest)) & 63)
-		default:
-			for k := range len(rest) {
-				x |= uint64(rest[k]) << (8 * k)
+// findAt looks for texts at the places of a folded name of which may has a bit.
+func (m *matcher) findAt(q *query, name []byte, may uint64, best pair) pair {
+	for ; may != 0; may &= may - 1 {
+		at := bits.TrailingZeros64(may)
+		best = m.walkFrom(q, binary.LittleEndian.Uint32(name[at:]), name, at+headLen, best)
+	}
+	return best
+}
+
+// look has a bit for each place of a name at which a text of four bytes or more may begin. The
+// name, of up to 67 bytes, is folded or ASCII, and it says whether it is the latter.
+func look[T string | []byte](filter []uint64, name T) (may uint64, ascii bool) {
+	if len(filter) == 0 {
+		return 0, true
+	}
+	const high = 0x80808080
+	var all uint32
+	if len(name) < 7 {
+		for i := range len(name) {
+			all |= uint32(name[i])
+			if s := name[i:]; len(s) >= headLen {
+				may |= mayHave(filter, key(s)) << i
 			}
 		}
-		high |= x
-		// The high bits of those from A on, without those beyond Z.
-		upper := (x&^(ones<<7) + (0x80-'A')*ones) &^ (x&^(ones<<7) + (0x80-'Z'-1)*ones) & (ones << 7)
-		binary.LittleEndian.PutUint64(buf[i&56:], x|upper>>2)
+		return may, all&high == 0
 	}
-	return high&(ones<<7) == 0
+	for i := 0; ; i = min(i+4, len(name)-7) { // the last four places may be looked at again
+		s := name[i : i+7]
+		k0, k1, k2, k3 := key(s), key(s[1:]), key(s[2:]), key(s[3:])
+		all |= k0 | k3
+		may |= (mayHave(filter, k0) | mayHave(filter, k1)<<1 | mayHave(filter, k2)<<2 | mayHave(filter, k3)<<3) << (i & 63)
+		if i == len(name)-7 {
+			return may, all&high == 0
+		}
+	}
+}
+
+// key is the first four bytes, the first the lowest.
+func key[T string | []byte](s T) uint32 {
+	_ = s[3]
+	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
+}
+
+// fold folds an ASCII name into the buffer. It writes whole words, as they are read: reading a
+// word that was written in pieces makes the processor wait.
+func (buf *shortName) fold(name string) {
+	last := uint64(0) // the bytes beyond the last whole word
+	if len(name) >= 8 {
+		last = word(name[len(name)-8:]) >> (64 - 8*(len(name)&7))
+	} else {
+		for i := range len(name) {
+			last |= uint64(name[i]) << (8 * i)
+		}
+	}
+	i := 0
+	for ; len(name) >= 8; name = name[8:] {
+		binary.LittleEndian.PutUint64(buf[i&56:], lower(word(name)))
+		i += 8
+	}
+	binary.LittleEndian.PutUint64(buf[i:], lower(last))
+}
+
+// lower folds eight bytes of ASCII.
+func lower(x uint64) uint64 {
+	const ones = 0x0101010101010101
+	// The high bits of those from A on, without those beyond Z.
+	upper := (x&^(ones<<7) + (0x80-'A')*ones) &^ (x&^(ones<<7) + (0x80-'Z'-1)*ones) & (ones << 7)
+	return x | upper>>2
 }
 
 // word is the first eight bytes, the first the lowest.
@@ -339,75 +439,19 @@ func word(s string) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// scan looks for texts in the first n bytes of a folded name, which zeros follow.
-func (m *matcher) scan(q *query, name []byte, n int, best pair) pair {
-	if m.short != 0 {
-		best = m.scanShort(q, name, n, best)
-	}
-	from := 0 // no text that begins before has to be looked for
-	for i := 0; i+headLen <= n; i += 8 {
-		// Eight beginnings at once.
-		lo, hi := binary.LittleEndian.Uint64(name[i:]), binary.LittleEndian.Uint64(name[i+8:])
-		may := m.mayHave(uint32(lo)) | m.mayHave(uint32(lo>>8)) | m.mayHave(uint32(lo>>16)) | m.mayHave(uint32(lo>>24)) |
-			m.mayHave(uint32(lo>>32)) | m.mayHave(uint32(lo>>40|hi<<24)) | m.mayHave(uint32(lo>>48|hi<<16)) | m.mayHave(uint32(lo>>56|hi<<8))
-		if may&1 == 0 {
-			continue
-		}
-		for at := max(i, from); at < i+8 && at+headLen <= n; at++ {
-			k := 8 * (at - i)
-			key := uint32(lo>>(k&63) | hi<<1<<(63-k&63))
-			if m.mayHave(key)&1 == 0 {
-				continue
-			}
-			if s := m.head(key); s != nowhere {
-				from, best = m.walk(q, name[:n], at+headLen, s, best)
-				at = from - 1
-			}
-		}
-	}
-	return best
-}
-
-// walk goes on from a state that the bytes before i led to. It returns from where on no text has
-// begun that was not seen.
-func (m *matcher) walk(q *query, name []byte, i int, s uint32, best pair) (int, pair) {
-	for {
-		for at := s; at != nowhere && m.nodes[at].best.anyBelow(best); at = m.nodes[at].out {
-			if text := m.nodes[at].text; text != nowhere {
-				best = m.findIn(text, q, best)
-			}
-		}
-		if i == len(name) {
-			return i, best
-		}
-		if s = m.next(s, name[i]); s == nowhere {
-			return i - headLen + 1, best
-		}
-		i++
-	}
-}
-
-// scanShort looks for texts shorter than a head.
-func (m *matcher) scanShort(q *query, name []byte, n int, best pair) pair {
+// findShort looks for texts shorter than a head.
+func (m *matcher) findShort(q *query, name []byte, n int, best pair) pair {
 	for i := range n {
 		x := binary.LittleEndian.Uint32(name[i:])
 		for k := range headLen - 1 {
 			if m.short>>(k+1)&1 == 0 {
 				continue
 			}
-			if key := x & (1<<(8*(k+1)) - 1); m.mayHave(key)&1 != 0 {
-				// Beyond the end a key would have a zero, and so be that of a shorter text.
-				if text := m.head(key); text != nowhere && key>>(8*k) != 0 {
-					best = m.findIn(text, q, best)
-				}
+			// Beyond the end a key has a zero, and is that of a shorter text, which is there.
+			if key := x & (1<<(8*(k+1)) - 1); mayHave(m.filter, key) != 0 {
+				best = m.walkFrom(q, key, name, i+k+1, best)
 			}
 		}
 	}
 	return best
-}
-
-// findIn looks through the campaigns of a text.
-func (m *matcher) findIn(text uint32, q *query, best pair) pair {
-	ix := &m.texts[text]
-	return pair{ix.base.find(q, best.base), ix.promo.find(q, best.promo)}
 }

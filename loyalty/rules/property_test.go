@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -55,10 +56,12 @@ var (
 	programmes = []string{"miles", "points", "cash"}
 	merchants  = []string{
 		"", "", "Grab", "GRABFOOD", "rab", "a", "Straße", "STRASSE", "ss", "ﬁne", "Σίσυφος", "kfc", "K", "ſ", "é", "グラブ", "bfo",
+		"GrabFood SG", "grab`", "gra[b", "i̇stanbul", "xxxxGrab", "ssssssssKFC",
 	}
 	names = []string{
 		"Grab", "GrabFood SG", "STRASSE 7", "große Straße", "FINE DINING", "ΣΊΣΥΦΟΣ ς", "KFC", "\u212afc", "a", "", "aaaa", "Crème É",
-		"grab grabfood grab", "グラブ Grab", "gra\xffb", "\xf0\x9f", "ẞ",
+		"grab grabfood grab", "グラブ Grab", "gra\xffb", "\xf0\x9f", "ẞ", "a\x00\x00\x00\x00\x00",
+		"GRAB@", "grab`", "{grab", "gra[b", "İstanbul", strings.Repeat("x", 62) + "GrabFood", strings.Repeat("ß", 33) + "KFC",
 	}
 	amounts     = []int64{0, 1, -1, 49, 50, 100, -100, 9999, 10000, 10001, -10000, 12345, 5_000_000, math.MaxInt64, math.MinInt64, 1 << 60}
 	decimals    = []loyalty.Decimal{0, 1, 5_000_000, 500_000_000, 1e9, 1e9, 1_400_000_000, 4e9, 10e9, 99_990_000_000, 100e9, 100_001_000_000, math.MaxInt64}
@@ -227,7 +230,7 @@ func TestRulesAgreeWithTheOracle(t *testing.T) {
 }
 
 // TestManyCampaignsAgreeWithTheOracle has rule sets so large and so tangled that every form of
-// the index is taken: lists and trees, by category and by day, and long automata.
+// the index is taken: lists and trees, by category and by day, and trees of texts.
 func TestManyCampaignsAgreeWithTheOracle(t *testing.T) {
 	for _, shape := range []struct {
 		name                             string

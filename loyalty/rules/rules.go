@@ -7,7 +7,6 @@ package rules
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 
 	"github.com/angelowl-loyalties/app/loyalty"
 )
@@ -58,11 +57,41 @@ type card struct {
 	campaigns *table
 }
 
-// cardTable finds a card by its card type: a hash table with open addresses, which takes half of
-// the time of a map.
+// cardTable finds a card by its card type: a hash table with open addresses. Hashing and comparing
+// three words that cover a key of 8 to 24 bytes takes a third of the time of a map.
 type cardTable struct {
-	seed  maphash.Seed
-	slots []*card // a power of two of them, half of them nil or more
+	slots []cardSlot // a power of two of them, half of them empty or more
+}
+
+type cardSlot struct {
+	key  cardKey
+	card *card // nil: empty
+}
+
+// cardKey is the length of a card type, and its first, middle and last eight bytes.
+type cardKey struct {
+	length              int
+	first, middle, last uint64
+}
+
+func newCardKey(s string) cardKey {
+	n := len(s)
+	if n < 8 {
+		k := cardKey{length: n}
+		for i := range n {
+			k.first |= uint64(s[i]) << (8 * i)
+		}
+		return k
+	}
+	return cardKey{n, word(s), word(s[n/2-4:]), word(s[n-8:])}
+}
+
+func (k *cardKey) hash() uint64 {
+	const hashFactor = 0x9E3779B97F4A7C15 // 2⁶⁴ ÷ the golden ratio (Knuth, TAOCP 3, 6.4)
+	h := (k.first ^ uint64(k.length)) * hashFactor
+	h = (h ^ h>>32 ^ k.middle) * hashFactor
+	h = (h ^ h>>32 ^ k.last) * hashFactor
+	return h >> 32
 }
 
 func newCardTable(cards []*card) cardTable {
@@ -70,25 +99,24 @@ func newCardTable(cards []*card) cardTable {
 	for size < 2*len(cards)+1 {
 		size *= 2
 	}
-	t := cardTable{maphash.MakeSeed(), make([]*card, size)}
+	t := cardTable{make([]cardSlot, size)}
 	for _, c := range cards {
-		i := t.hash(c.CardType.CardType)
-		for t.slots[i] != nil {
-			i = (i + 1) & (size - 1)
+		k := newCardKey(c.CardType.CardType)
+		i := k.hash() & uint64(size-1)
+		for t.slots[i].card != nil {
+			i = (i + 1) & uint64(size-1)
 		}
-		t.slots[i] = c
+		t.slots[i] = cardSlot{k, c}
 	}
 	return t
 }
 
-func (t *cardTable) hash(key string) int {
-	return int(maphash.String(t.seed, key)) & (len(t.slots) - 1)
-}
-
-func (t *cardTable) get(key string) *card {
-	for i := t.hash(key); ; i = (i + 1) & (len(t.slots) - 1) {
-		if c := t.slots[i]; c == nil || c.CardType.CardType == key {
-			return c
+func (t *cardTable) get(s string) *card {
+	k := newCardKey(s)
+	for i := k.hash(); ; i++ {
+		slot := &t.slots[i&uint64(len(t.slots)-1)]
+		if slot.card == nil || slot.key == k && (k.length <= 24 || slot.card.CardType.CardType == s) {
+			return slot.card
 		}
 	}
 }

@@ -141,6 +141,39 @@ func TestRule1AnUnknownCardTypeIsADeadLetter(t *testing.T) {
 	})
 }
 
+// TestCardTypesAreToldApart has card types of every length that differ in one character.
+func TestCardTypesAreToldApart(t *testing.T) {
+	s := set()
+	s.campaigns, s.cardTypes = nil, nil
+	long := "scis_premium_miles_visa_infinite_2021"
+	keys := map[string]bool{}
+	for n := 1; n <= len(long); n++ {
+		keys[long[:n]] = true
+		for i := range n {
+			keys[long[:i]+"X"+long[i+1:n]] = true
+		}
+	}
+	for key := range keys {
+		s.cardTypes = append(s.cardTypes, loyalty.CardType{CardType: key, Name: key, Unit: "miles", Programme: key})
+	}
+	b := rules.NewBook(s.home)
+	s.fill(b)
+	r := compile(t, b)
+	for key := range keys {
+		tx := spend()
+		tx.CardType = key
+		if res, err := r.Evaluate(tx); err != nil || res.CardType.CardType != key {
+			t.Errorf("%q: %+v, %v", key, res.CardType, err)
+		}
+		for i := range key {
+			tx.CardType = key[:i] + "Y" + key[i+1:]
+			if _, err := r.Evaluate(tx); !errors.Is(err, rules.ErrUnknownCardType) {
+				t.Errorf("%q: %v, want an unknown card type", tx.CardType, err)
+			}
+		}
+	}
+}
+
 func TestRule2ExcludedSpendHasNoUnitsAndNeedsNoRate(t *testing.T) {
 	exclude := func(mcc loyalty.MCC, from loyalty.Date) func(*ruleSet, *loyalty.Transaction) {
 		return func(s *ruleSet, _ *loyalty.Transaction) {
@@ -495,21 +528,49 @@ func TestEvaluateAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBoundedWhateverTheWindows has campaigns whose categories and days overlap in as
-// many ways as they can; direct lists of them would take n² entries.
-func TestMemoryIsBoundedWhateverTheWindows(t *testing.T) {
+// TestMemoryIsBounded has the rule sets of which an index may become large.
+func TestMemoryIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles 10,000 campaigns")
 	}
-	campaigns := tangled(10_000)
-	before := heap()
-	b := benchBook(campaigns)
-	r := compile(t, b)
-	kept := heap() - before
-	if most := uint64(10_000 * 16 << 10); kept > most {
-		t.Errorf("%d bytes for 10,000 campaigns, more than %d", kept, most)
+	// Each card type has its own few campaigns, of which one begins on each day.
+	var cardTypes []loyalty.CardType
+	var apart []loyalty.Campaign
+	for i := range 500 {
+		key := fmt.Sprint("card_", i)
+		cardTypes = append(cardTypes, loyalty.CardType{CardType: key, Name: key, Unit: "miles", Programme: key})
+		for k := range 20 {
+			c := promo(20*i+k, "1")
+			c.Programme, c.Merchant = key, []string{"", "Grab"}[k%2]
+			c.Start, c.End = loyalty.MinDate+loyalty.Date(2000*k+i), loyalty.MaxDate
+			c.MCC = loyalty.MCCSet{{From: loyalty.MCC(1 + 499*k), To: loyalty.MCC(1 + 499*k)}}
+			apart = append(apart, c)
+		}
 	}
-	if r.Home() != sgd {
-		t.Error("another home currency")
+	for _, tt := range []struct {
+		name      string
+		campaigns []loyalty.Campaign
+		most      uint64 // bytes for each
+	}{
+		{"programmes like a card issuer's", benchCampaigns(10_000), 2 << 10},
+		{"a few campaigns for each of many card types", apart, 4 << 10},
+		{"categories and days that overlap in as many ways as they can; direct lists would take n² entries", tangled(10_000), 16 << 10},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := heap()
+			b := benchBook(tt.campaigns)
+			for _, c := range cardTypes {
+				b.PutCardType(c)
+			}
+			r := compile(t, b)
+			if kept := (heap() - before) / uint64(len(tt.campaigns)); kept > tt.most {
+				t.Errorf("%d bytes for each of %d campaigns, more than %d", kept, len(tt.campaigns), tt.most)
+			} else {
+				t.Logf("%d bytes for each of %d campaigns", kept, len(tt.campaigns))
+			}
+			if r.Home() != sgd {
+				t.Error("another home currency")
+			}
+		})
 	}
 }

@@ -97,7 +97,11 @@ func safe(column, v string) string {
 		if masked, err := loyalty.MaskPAN(strings.TrimSpace(v)); err == nil {
 			return masked
 		}
-		return starDigits(v)
+		starred := starDigits(v, 4)
+		if _, err := loyalty.MaskPAN(strings.TrimSpace(starred)); err == nil {
+			return starDigits(v, 0) // else a number that was refused would be taken the next time, as masked
+		}
+		return starred
 	}
 	// A UUID may look like a card number, and must stay what it is.
 	if _, err := loyalty.ParseUUID(strings.TrimSpace(v)); err == nil {
@@ -106,20 +110,20 @@ func safe(column, v string) string {
 	return loyalty.StarPANs(v)
 }
 
-// starDigits stars all digits but the last four.
-func starDigits(v string) string {
+// starDigits stars all digits but the last few.
+func starDigits(v string, plain int) string {
 	digits := 0
 	for _, r := range v {
 		if unicode.IsDigit(r) {
 			digits++
 		}
 	}
-	if digits <= 4 {
+	if digits <= plain {
 		return v
 	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsDigit(r) {
-			if digits--; digits >= 4 {
+			if digits--; digits >= plain {
 				return '*'
 			}
 		}
