@@ -4,12 +4,17 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/angelowl-loyalties/app/campaignex"
+	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/web"
 )
 
 func TestADaysQuotes(t *testing.T) {
@@ -204,9 +209,41 @@ func FuzzReadHistory(f *testing.F) {
 				t.Fatal(err)
 			}
 			var again campaignex.Day
-			if err := json.Unmarshal(b, &again); err != nil {
-				t.Fatalf("%s cannot be read: %v", b, err)
+			if err := json.Unmarshal(b, &again); err != nil || !reflect.DeepEqual(again, d) {
+				t.Fatalf("%s is read as %+v, %v", b, again, err)
 			}
+		}
+	})
+}
+
+// FuzzReadHistoryZip holds that a zip is read as the one CSV file in it is, or refused.
+func FuzzReadHistoryZip(f *testing.F) {
+	pack := func(names ...string) []byte {
+		var b bytes.Buffer
+		w := zip.NewWriter(&b)
+		for _, name := range names {
+			to, err := w.Create(name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			fmt.Fprint(to, "Date,USD,\n2021-09-03,1.18,\n")
+		}
+		if err := w.Close(); err != nil {
+			f.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	for _, z := range [][]byte{pack("eurofxref-hist.csv"), pack("a.csv", "b.CSV"), pack("a.txt"), pack(), pack("a/b.csv")[:60], []byte("PK")} {
+		f.Add(z)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		h, err := campaignex.ReadHistoryZip(data)
+		var said *web.Error
+		switch {
+		case err == nil && len(h.Days) == 0:
+			t.Error("it has no days, and that is no error")
+		case err != nil && !errors.As(err, new(*loyalty.FieldError)) && !errors.As(err, &said):
+			t.Errorf("an error that is not in plain words: %v", err)
 		}
 	})
 }

@@ -53,7 +53,8 @@ func formatCursor(question string, k loyalty.Key) string {
 
 func parseCursor(question, s string) (k loyalty.Key, err error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != 1+cursorKeyLen+cursorCheckLen || b[0] != cursorFormat {
+	// Strict or not, line ends are skipped: its length says that there are none.
+	if err != nil || len(b) != 1+cursorKeyLen+cursorCheckLen || len(s) != base64.RawURLEncoding.EncodedLen(len(b)) || b[0] != cursorFormat {
 		return k, ErrCursor
 	}
 	body, check := b[:1+cursorKeyLen], b[1+cursorKeyLen:]

@@ -11,11 +11,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/google/uuid"
@@ -284,16 +286,100 @@ func TestCursors(t *testing.T) {
 	})
 }
 
+// FuzzCursor holds that a cursor that was changed, or is another question's, is refused.
 func FuzzCursor(f *testing.F) {
 	q := Query{Card: uuid.UUID{1}}
-	f.Add(FormatCursor(q, loyalty.Key{CardID: q.Card, Date: 1}))
-	f.Add("")
-	f.Add("AQ")
-	f.Fuzz(func(t *testing.T, s string) {
+	f.Add(FormatCursor(q, loyalty.Key{CardID: q.Card, Date: 1}), 0, byte(0))
+	f.Add(FormatCursor(q, loyalty.Key{CardID: q.Card, Date: -1, ID: uuid.UUID{2}}), 7, byte('A'))
+	f.Add(FormatCursor(Query{Card: q.Card, Merchant: "x"}, loyalty.Key{CardID: q.Card}), 59, byte(1))
+	f.Add("", 0, byte(0))
+	f.Add("AQ", 1, byte('='))
+	f.Fuzz(func(t *testing.T, s string, at int, with byte) {
 		q.After = s
 		k, err := ParseCursor(q)
-		if err == nil && FormatCursor(q, k) != s {
+		if err == nil && (FormatCursor(q, k) != s || k.CardID != q.Card) {
 			t.Errorf("%q was taken", s)
+		}
+		day := DayQuery{After: s}
+		if k, err := ParseDayCursor(day); err == nil && FormatDayCursor(day, k) != s {
+			t.Errorf("%q was taken for a day's", s)
+		}
+		if err == nil && at >= 0 && at < len(s) && s[at] != with {
+			q.After = s[:at] + string(rune(with)) + s[at+1:]
+			if _, err := ParseCursor(q); !errors.Is(err, ErrCursor) {
+				t.Errorf("%q was changed to %q, and taken: %v", s, q.After, err)
+			}
+		}
+	})
+}
+
+// asked keeps what it is asked for.
+type asked struct {
+	fake
+	t *testing.T
+}
+
+func (a *asked) Rewards(ctx context.Context, q Query) (Page, error) {
+	text := utf8.ValidString(q.Merchant) && utf8.RuneCountInString(q.Merchant) <= loyalty.MaxFieldRunes
+	dates := (q.From == 0 || q.From >= loyalty.MinDate && q.From <= loyalty.MaxDate) && (q.To == 0 || q.To >= q.From && q.To <= loyalty.MaxDate)
+	outcome := q.Outcome == "" || q.Outcome == loyalty.Rewarded || q.Outcome == loyalty.NoCampaign || q.Outcome == loyalty.Excluded
+	if q.Card == uuid.Nil || !text || !dates || !outcome {
+		a.t.Errorf("the store is asked for %+v", q)
+	}
+	if q.After != "" {
+		if _, err := ParseCursor(q); err != nil {
+			return Page{}, ErrCursor
+		}
+		q.After = ""
+	}
+	return a.fake.Rewards(ctx, q)
+}
+
+func (a *asked) Day(_ context.Context, q DayQuery) (Page, error) {
+	if q.After != "" {
+		return Page{}, ErrCursor
+	}
+	if q.Day < loyalty.MinDate || q.Day > loyalty.MaxDate {
+		a.t.Errorf("the store is asked for the day %s", q.Day)
+	}
+	return Page{}, nil
+}
+
+// FuzzRequest holds that whatever stands in an address is answered or refused in JSON, and that the
+// store is asked for nothing that makes no sense.
+func FuzzRequest(f *testing.F) {
+	card := "5f3377d6-488d-52f4-b114-73a7f7efb6a5"
+	for _, s := range [][2]string{
+		{card, "page_size=20&page_no=1&from=2019-01-01&to=31-12-2019&merchant=Uber&outcome=rewarded"}, {card, "format=csv&merchant=%ff"},
+		{card, "cursor=AQ&page_no=-1"}, {"00000000-0000-0000-0000-000000000000", ""}, {card, "page_size=1001;page_no=%zz&from=2019-13-01"},
+		{card, "page_no=9223372036854775807&page_size=1000"}, {card + "x", "day=2019-01-02"}, {card, "day=2019-01-02&cursor=x"}, {card, "from=2019-02-01&to=2019-01-01"},
+	} {
+		f.Add(s[0], s[1])
+	}
+	f.Fuzz(func(t *testing.T, card, query string) {
+		store := &asked{fake: fake{n: 3}, t: t}
+		s := newService(Config{Home: loyalty.MustCurrency("SGD"), Timezone: time.UTC}, Deps{Store: store, Log: slog.New(slog.DiscardHandler), Clock: time.Now})
+		for _, ask := range []struct {
+			h    http.Handler
+			path string
+		}{
+			{s.routes(), "/reward/" + url.PathEscape(card)}, {s.routes(), "/reward/total/" + url.PathEscape(card)},
+			{s.routes(), "/reward/summary/" + url.PathEscape(card)}, {s.internalRoutes(), "/reward/today"},
+		} {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.URL = &url.URL{Path: ask.path, RawQuery: query}
+			if path, err := url.PathUnescape(ask.path); err == nil {
+				r.URL.Path, r.URL.RawPath = path, ask.path
+			}
+			w := httptest.NewRecorder()
+			ask.h.ServeHTTP(w, r)
+			kind, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
+			switch {
+			case w.Code == 200 && kind == "text/csv":
+			case w.Code == 301 || w.Code == 307: // a path with a slash too many
+			case (w.Code != 200 && w.Code != 400 && w.Code != 404) || kind != "application/json" || !json.Valid(w.Body.Bytes()):
+				t.Errorf("%s?%s: %d %s %s", ask.path, query, w.Code, kind, w.Body)
+			}
 		}
 	})
 }

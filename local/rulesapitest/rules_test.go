@@ -80,6 +80,18 @@ func (e *etcdServer) start() {
 		e.t.Fatal("etcd does not get ready")
 	}
 	e.server = server
+	e.others()
+}
+
+// others says of what the services that a test does not run would fill that it is filled.
+func (e *etcdServer) others() {
+	e.t.Helper()
+	cli := e.client()
+	for _, k := range rulebook.Kinds {
+		if _, err := cli.Put(e.t.Context(), rulebook.FilledKey(k), "1"); err != nil {
+			e.t.Fatal(err)
+		}
+	}
 }
 
 func (e *etcdServer) stop() {
@@ -498,7 +510,8 @@ func (t *pausingTxn) If(cs ...clientv3.Cmp) clientv3.Txn {
 
 func TestAPublisherThatPausesBeforeItWritesOverwritesNothing(t *testing.T) {
 	etcd := startEtcd(t)
-	store := campaignStore(t, filepath.Join(t.TempDir(), "rules.db"))
+	path := filepath.Join(t.TempDir(), "rules.db")
+	store, another := campaignStore(t, path), campaignStore(t, path) // of two instances
 	if _, err := store.Campaigns().Create(t.Context(), "ann", campaign(t, kaligo(id, "Kaligo", "10"))); err != nil {
 		t.Fatal(err)
 	}
@@ -506,7 +519,7 @@ func TestAPublisherThatPausesBeforeItWritesOverwritesNothing(t *testing.T) {
 	if _, err := cli.Put(t.Context(), rulebook.EpochKey, "1"); err != nil { // what keeps the rule safe is its own revision
 		t.Fatal(err)
 	}
-	fast := outbox.New(store, cli, quick, silent, time.Now)
+	fast := outbox.New(another, cli, quick, silent, time.Now)
 	slow.KV = &pausing{slow.KV, func() {
 		if err := errors.Join(fast.Flush(t.Context()), store.Campaigns().Delete(t.Context(), "ann", id, nil), fast.Flush(t.Context())); err != nil {
 			t.Error(err)
@@ -606,6 +619,9 @@ func TestTheReconcilerRepairs(t *testing.T) {
 			if _, err := cli.Delete(t.Context(), rulebook.Prefix, clientv3.WithPrefix()); err != nil {
 				t.Fatal(err)
 			}
+			if _, err := cli.Put(t.Context(), rulebook.FilledKey(rulebook.CardTypes), "1"); err != nil { // as profiler does
+				t.Fatal(err)
+			}
 		}},
 	}
 	for _, test := range tests {
@@ -651,6 +667,42 @@ func TestAnEtcdThatIsRebuiltHasAHigherEpoch(t *testing.T) {
 	eventually(t, "a higher epoch", func() bool { return epoch() > first })
 	cli := etcd.client()
 	eventually(t, "the rule", func() bool { v, _ := value(t, cli, rulebook.Campaigns, id); return v.Version == 1 })
+}
+
+// Of an etcd that is filled again nobody takes a part for the whole: the epoch waits for every kind.
+func TestTheEpochWaitsForAllKinds(t *testing.T) {
+	etcd := startEtcd(t)
+	cli := etcd.client()
+	if _, err := cli.Delete(t.Context(), rulebook.Prefix, clientv3.WithPrefix()); err != nil {
+		t.Fatal(err)
+	}
+	store := campaignStore(t, filepath.Join(t.TempDir(), "rules.db"))
+	if _, err := store.Campaigns().Create(t.Context(), "ann", campaign(t, kaligo(id, "Kaligo", "10"))); err != nil {
+		t.Fatal(err)
+	}
+	campaigns := outbox.New(store, cli, quick, silent, time.Now)
+	load := func() error {
+		_, err := rulebook.Load(t.Context(), cli, loyalty.MustCurrency("SGD"))
+		return err
+	}
+	if err := campaigns.Fill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := value(t, cli, rulebook.Campaigns, id); !there {
+		t.Error("the campaign is not in etcd")
+	}
+	if err := load(); !errors.Is(err, rulebook.ErrEmpty) {
+		t.Errorf("with no card types yet, loading the rules gives %v", err)
+	}
+	if _, err := cli.Put(t.Context(), rulebook.FilledKey(rulebook.CardTypes), "1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := campaigns.Fill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := load(); err != nil {
+		t.Errorf("with all kinds there, loading the rules gives %v", err)
+	}
 }
 
 func TestAnOlderDatabaseDoesNotOverwriteEtcd(t *testing.T) {
@@ -753,7 +805,7 @@ func TestThousandsOfRulesArePublished(t *testing.T) {
 	}
 	t.Logf("published in %v", time.Since(began))
 	r, err := cli.Get(t.Context(), rulebook.Prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
-	if err != nil || r.Count != 2500+27+1 {
+	if err != nil || int(r.Count) != 2500+27+1+len(rulebook.Kinds) {
 		t.Errorf("%d keys, %v", r.Count, err)
 	}
 	for _, p := range []*outbox.Publisher{p, outbox.New(store, cli, quick, silent, time.Now)} { // one that has published them, one that has not

@@ -1,18 +1,32 @@
-// Package daemon is what the mains of all services have in common: signals, the log, the exit.
+// Package daemon is what the mains of all services have in common: settings, signals, the log, the
+// exit.
 package daemon
 
 import (
 	"context"
+	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/angelowl-loyalties/app/loyalty/config"
 )
 
-// Main runs a program until it ends or SIGINT or SIGTERM asks it to, logs JSON to stderr, and
-// exits: 0 when run returned nil, else 1. A second signal ends the program at once.
-func Main(name string, run func(ctx context.Context, log *slog.Logger) error) {
+// Exit codes.
+const (
+	exitFailed = 1 // run returned an error
+	exitUsage  = 2 // the settings are wrong; nothing was started
+)
+
+// Main reads settings S (see package config), runs a program with them until it ends or SIGINT or
+// SIGTERM asks it to, logs JSON to stderr, and exits: 0 when run returned nil or help was asked
+// for, 1 when it returned an error, 2 when the settings or the command line are wrong; nothing has
+// run then. A second signal ends the program at once. About says in a sentence what it is.
+func Main[S any](name, about string, run func(ctx context.Context, settings *S, log *slog.Logger) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -21,17 +35,76 @@ func Main(name string, run func(ctx context.Context, log *slog.Logger) error) {
 		signal.Stop(signals) // the next one has its usual effect
 		cancel()
 	}()
-	os.Exit(Run(ctx, name, os.Stderr, run))
+	os.Exit(Run(ctx, name, about, os.Args[1:], os.Stdout, os.Stderr, run))
 }
 
 // Run is Main without the process: it returns the exit code.
-func Run(ctx context.Context, name string, stderr io.Writer, run func(ctx context.Context, log *slog.Logger) error) int {
+func Run[S any](ctx context.Context, name, about string, args []string, stdout, stderr io.Writer,
+	run func(ctx context.Context, settings *S, log *slog.Logger) error,
+) int {
+	settings := new(S)
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	file := flags.String("config", os.Getenv(config.FileVariable), "")
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		if err := help(stdout, name, about, settings); err != nil {
+			return exitFailed
+		}
+		return 0
+	}
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("%q is one word too many", flags.Arg(0))
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %s; %s --help says what there is\n", name, err, name)
+		return exitUsage
+	}
+
 	log := slog.New(slog.NewJSONHandler(stderr, nil)).With("service", name)
+	if !Settings(settings, *file, log) {
+		return exitUsage
+	}
 	log.Info("starting")
-	if err := run(ctx, log); err != nil {
+	if err := run(ctx, settings, log); ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		log.Info("ended before it was up")
+		return 0
+	} else if err != nil {
 		log.Error("ended with an error", "error", err)
-		return 1
+		return exitFailed
 	}
 	log.Info("ended")
 	return 0
+}
+
+// Settings reads settings, logs each thing that is wrong or odd about them, and says whether they
+// can be used. Main does it for programs that stay; a lambda does it itself.
+func Settings(settings any, file string, log *slog.Logger) bool {
+	warnings, err := config.Read(settings, file)
+	for _, w := range warnings {
+		log.Warn(w)
+	}
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		for _, p := range problems {
+			log.Error(p.Error(), "variable", p.Name)
+		}
+		log.Error("the settings are wrong; nothing was started", "problems", len(problems))
+	}
+	return err == nil
+}
+
+func help(w io.Writer, name, about string, settings any) error {
+	_, err := fmt.Fprintf(w, `%s %s
+
+usage: %s [--config FILE]
+
+What can be set are environment variables. %s (or --config) names a YAML, JSON or TOML file with
+the same names, where one is liked better; the environment wins.
+
+`, name, about, name, config.FileVariable)
+	if err != nil {
+		return err
+	}
+	return config.Help(w, settings)
 }

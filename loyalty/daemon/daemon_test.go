@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 func TestRun(t *testing.T) {
@@ -24,7 +26,7 @@ func TestRun(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var log bytes.Buffer
-			code := Run(t.Context(), "owl", &log, func(context.Context, *slog.Logger) error { return tt.err })
+			code := Run(t.Context(), "owl", "hoots", nil, &log, &log, func(context.Context, *none, *slog.Logger) error { return tt.err })
 			if lines := strings.Split(strings.TrimSpace(log.String()), "\n"); code != tt.code || !strings.Contains(lines[len(lines)-1], tt.last) {
 				t.Errorf("%d %s", code, &log)
 			}
@@ -32,19 +34,25 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestSignals runs this test's own binary as a daemon.
-func TestSignals(t *testing.T) {
-	if os.Getenv("DAEMON") != "" {
-		Main("owl", func(ctx context.Context, log *slog.Logger) error {
-			log.Info("up")
-			<-ctx.Done()
-			if os.Getenv("DAEMON") == "hangs" {
-				log.Info("hangs")
-				select {}
-			}
-			return nil
-		})
+// TestMain lets this test's own binary be a daemon.
+func TestMain(m *testing.M) {
+	if os.Getenv("DAEMON") == "" {
+		goleak.VerifyTestMain(m) // exits
 	}
+	Main("owl", "hoots", func(ctx context.Context, _ *none, log *slog.Logger) error {
+		log.Info("up")
+		<-ctx.Done()
+		if os.Getenv("DAEMON") == "hangs" {
+			log.Info("hangs")
+			select {}
+		}
+		return nil
+	})
+}
+
+type none struct{}
+
+func TestSignals(t *testing.T) {
 	for _, tt := range []struct {
 		name, daemon string
 		signal       syscall.Signal
@@ -55,7 +63,7 @@ func TestSignals(t *testing.T) {
 		{"a second signal ends one that hangs", "hangs", syscall.SIGINT, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSignals$")
+			cmd := exec.CommandContext(t.Context(), os.Args[0])
 			cmd.Env = append(os.Environ(), "DAEMON="+tt.daemon)
 			stderr, err := cmd.StderrPipe()
 			if err != nil {
@@ -80,6 +88,48 @@ func TestSignals(t *testing.T) {
 			}
 			if err := cmd.Wait(); (err == nil) != tt.clean {
 				t.Errorf("%v: %s", err, &log)
+			}
+		})
+	}
+}
+
+type settings struct {
+	Name string `env:"OWL_NAME" help:"what it is called"`
+	Eyes int    `env:"OWL_EYES" default:"2" max:"3" help:"how many it has"`
+}
+
+func TestSettings(t *testing.T) {
+	t.Setenv("OWL_NAME", "")
+	t.Setenv("OWL_EYES", "")
+	t.Setenv("CONFIG_FILE", "")
+	for _, tt := range []struct {
+		name         string
+		env, args    []string
+		code         int
+		ran          bool
+		says, saysNo string
+	}{
+		{"help needs no settings", nil, []string{"--help"}, 0, false, "OWL_EYES  how many it has (default 2)", "starting"},
+		{"all that is wrong is said before anything runs", []string{"OWL_EYES=9"}, nil, 2, false, `OWL_NAME is missing`, "starting"},
+		{"an unknown flag", []string{"OWL_NAME=Ulla"}, []string{"--fast"}, 2, false, "--help", "starting"},
+		{"a word too many", []string{"OWL_NAME=Ulla"}, []string{"up"}, 2, false, `"up"`, "starting"},
+		{"a file that is not there", []string{"OWL_NAME=Ulla"}, []string{"--config", "nowhere.yaml"}, 2, false, "nowhere.yaml", "starting"},
+		{"a slip is a warning", []string{"OWL_NAME=Ulla", "OWL_NAMES=Ulla"}, nil, 0, true, `"level":"WARN"`, "ERROR"},
+		{"right settings", []string{"OWL_NAME=Ulla"}, nil, 0, true, "starting", "WARN"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, kv := range tt.env {
+				name, value, _ := strings.Cut(kv, "=")
+				t.Setenv(name, value)
+			}
+			var out bytes.Buffer
+			ran := false
+			code := Run(t.Context(), "owl", "hoots", tt.args, &out, &out, func(_ context.Context, s *settings, _ *slog.Logger) error {
+				ran = s.Name == "Ulla" && s.Eyes == 2
+				return nil
+			})
+			if code != tt.code || ran != tt.ran || !strings.Contains(out.String(), tt.says) || strings.Contains(out.String(), tt.saysNo) {
+				t.Errorf("exit %d, ran %t:\n%s", code, ran, &out)
 			}
 		})
 	}

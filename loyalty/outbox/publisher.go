@@ -42,8 +42,8 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Publisher brings what waits in the outbox into etcd. One goroutine runs it; the other methods
-// may be called from any.
+// Publisher brings what waits in the outbox into etcd. One goroutine runs it, or flushes and fills;
+// Wake and Wait may be called from any.
 type Publisher struct {
 	store Store
 	etcd  *clientv3.Client
@@ -51,6 +51,7 @@ type Publisher struct {
 	log   *slog.Logger
 	clock func() time.Time
 	wake  chan struct{}
+	begun bool // etcd has an epoch, as far as is known
 
 	mu      sync.Mutex
 	passed  chan struct{} // closed and made anew whenever rules have left the outbox or are held
@@ -118,10 +119,13 @@ func (p *Publisher) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		err := p.Flush(ctx)
-		if err == nil && p.clock().Sub(reconciled) >= p.cfg.Reconcile {
-			if err = p.Reconcile(ctx); err == nil {
+		due := p.clock().Sub(reconciled) >= p.cfg.Reconcile
+		if err == nil && !due {
+			due = p.anew(ctx)
+		}
+		if err == nil && due {
+			if err = p.Fill(ctx); err == nil {
 				reconciled = p.clock()
-				err = p.Flush(ctx)
 			}
 		}
 		pause := p.cfg.Poll
@@ -163,6 +167,67 @@ func (p *Publisher) Flush(ctx context.Context) error {
 	})
 }
 
+// Fill brings etcd up to all that the database holds, and says there that it has.
+func (p *Publisher) Fill(ctx context.Context) error {
+	if err := p.Reconcile(ctx); err != nil {
+		return err
+	}
+	if err := p.Flush(ctx); err != nil {
+		return err
+	}
+	var puts []clientv3.Op
+	for _, k := range p.store.Kinds() {
+		key := rulebook.FilledKey(k)
+		puts = append(puts, clientv3.OpTxn([]clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(key), "=", 0)},
+			[]clientv3.Op{clientv3.OpPut(key, "1")}, nil))
+	}
+	asking, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
+	defer cancel()
+	if _, err := p.etcd.Txn(asking).Then(puts...).Commit(); err != nil {
+		return fmt.Errorf("saying in etcd that it is filled: %w", err)
+	}
+	p.begun = false // look again, somebody may have deleted it
+	return p.begin(ctx)
+}
+
+// anew says whether etcd has to be filled: whether it is known that it has not been since it began.
+func (p *Publisher) anew(ctx context.Context) bool {
+	filled, err := p.get(ctx, rulebook.FilledKey(p.store.Kinds()[0]), clientv3.WithCountOnly())
+	return err == nil && filled.Count == 0
+}
+
+// begin writes the epoch if there is none, there are rules, and all kinds are filled.
+func (p *Publisher) begin(ctx context.Context) error {
+	if p.begun {
+		return nil
+	}
+	epoch, err := p.get(ctx, rulebook.EpochKey, clientv3.WithCountOnly())
+	if err != nil || epoch.Count > 0 {
+		p.begun = err == nil
+		return err
+	}
+	var rules int64 // once there they stay, if only as tombstones
+	whole := []clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(rulebook.EpochKey), "=", 0)}
+	for _, k := range rulebook.Kinds {
+		some, err := p.get(ctx, rulebook.Key(k, ""), clientv3.WithPrefix(), clientv3.WithLimit(1), clientv3.WithKeysOnly())
+		if err != nil {
+			return err
+		}
+		rules += some.Count
+		whole = append(whole, clientv3.Compare(clientv3.CreateRevision(rulebook.FilledKey(k)), ">", 0))
+	}
+	if rules == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
+	defer cancel()
+	_, err = p.etcd.Txn(ctx).If(whole...).Then(clientv3.OpPut(rulebook.EpochKey, strconv.FormatInt(p.clock().UnixMilli(), 10))).Commit()
+	if err != nil {
+		return fmt.Errorf("beginning the epoch: %w", err)
+	}
+	return nil
+}
+
 // batch is how many of the rules go into one request.
 func batch(rules []Rule) int {
 	size := 0
@@ -176,6 +241,9 @@ func batch(rules []Rule) int {
 
 func (p *Publisher) publish(ctx context.Context, rules []Rule) error {
 	done, ahead, err := p.put(ctx, rules)
+	if err == nil {
+		err = p.begin(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("publishing to etcd: %w", err)
 	}
@@ -228,9 +296,9 @@ func (p *Publisher) put(ctx context.Context, rules []Rule) (done, ahead []Rule, 
 func (p *Publisher) tryPut(ctx context.Context, rules []Rule) (done, ahead []Rule, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
-	gets := []clientv3.Op{clientv3.OpGet(rulebook.EpochKey)}
-	for _, r := range rules {
-		gets = append(gets, clientv3.OpGet(r.Key()))
+	gets := make([]clientv3.Op, len(rules))
+	for i, r := range rules {
+		gets[i] = clientv3.OpGet(r.Key())
 	}
 	there, err := p.etcd.Txn(ctx).Then(gets...).Commit()
 	if err != nil {
@@ -241,13 +309,9 @@ func (p *Publisher) tryPut(ctx context.Context, rules []Rule) (done, ahead []Rul
 		puts    []clientv3.Op
 		written []Rule
 	)
-	if there.Responses[0].GetResponseRange().Count == 0 {
-		same = append(same, clientv3.Compare(clientv3.CreateRevision(rulebook.EpochKey), "=", 0))
-		puts = append(puts, clientv3.OpPut(rulebook.EpochKey, strconv.FormatInt(p.clock().UnixMilli(), 10)))
-	}
 	for i, r := range rules {
 		var revision int64
-		if kvs := there.Responses[i+1].GetResponseRange().Kvs; len(kvs) > 0 {
+		if kvs := there.Responses[i].GetResponseRange().Kvs; len(kvs) > 0 {
 			revision = kvs[0].ModRevision
 			switch compare(r, kvs[0].Value) {
 			case equal:

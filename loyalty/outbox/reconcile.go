@@ -33,8 +33,6 @@ func (p *Publisher) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, epoch := there[rulebook.EpochKey]
-	delete(there, rulebook.EpochKey)
 	var (
 		after   Ref
 		entered int
@@ -55,12 +53,6 @@ func (p *Publisher) reconcile(ctx context.Context) error {
 			if !found || !p.isAlike(r, revision) {
 				suspects = append(suspects, r.Ref)
 			}
-		}
-		if !epoch { // whatever is published next brings it along
-			if err := p.store.Enter(ctx, []Ref{page[0].Ref}); err != nil {
-				return err
-			}
-			epoch = true
 		}
 		n, err := p.check(ctx, suspects)
 		if err != nil {
@@ -84,25 +76,22 @@ func (p *Publisher) reconcile(ctx context.Context) error {
 	return nil
 }
 
-// revisions are the revisions of the epoch and of the rules of the store's kinds, by key, as they
-// stand in etcd at one moment.
+// revisions are the revisions of the rules of the store's kinds, by key, as they stand in etcd at
+// one moment.
 func (p *Publisher) revisions(ctx context.Context) (map[string]int64, error) {
 	out := map[string]int64{}
-	epoch, err := p.get(ctx, rulebook.EpochKey)
-	if err != nil {
-		return nil, err
-	}
-	if epoch.Count > 0 {
-		out[rulebook.EpochKey] = epoch.Kvs[0].ModRevision
-	}
+	var at int64 // the moment: that of the first answer
 	for _, kind := range p.store.Kinds() {
 		from := rulebook.Key(kind, "")
 		end := clientv3.GetPrefixRangeEnd(from)
 		for {
 			page, err := p.get(ctx, from, clientv3.WithRange(end), clientv3.WithKeysOnly(),
-				clientv3.WithLimit(pageKeys), clientv3.WithRev(epoch.Header.Revision))
+				clientv3.WithLimit(pageKeys), clientv3.WithRev(at))
 			if err != nil {
 				return nil, err
+			}
+			if at == 0 {
+				at = page.Header.Revision
 			}
 			for _, kv := range page.Kvs {
 				out[string(kv.Key)] = kv.ModRevision

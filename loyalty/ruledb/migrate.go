@@ -24,7 +24,9 @@ func (migrationRow) TableName() string { return "schema_migrations" }
 
 // Migrate brings the schema up to date: the outbox's, then the .sql files of files in the order of
 // their names, each once, all in one transaction. Instances that start together may all call it.
-// A database that has migrations which this program does not know is refused: an older program must not write to it.
+// A database that has migrations which this program does not know is refused: an older program must
+// not write to it. So is one whose user may not do what the program does; only a user with the
+// right to create tables can bring a schema up to date, another one can use it.
 func Migrate(ctx context.Context, db *gorm.DB, files fs.FS, clock func() time.Time) error {
 	d, err := dialectOf(db)
 	if err != nil {
@@ -39,14 +41,21 @@ func Migrate(ctx context.Context, db *gorm.DB, files fs.FS, clock func() time.Ti
 		if err := d.lockMigrations(tx); err != nil {
 			return err
 		}
-		if err := tx.Exec(d.schema("CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)")).Error; err != nil {
+		// Not IF NOT EXISTS: that needs the right to create tables even where there is nothing to do.
+		if there, err := d.hasTable(tx, migrationRow{}.TableName()); err != nil {
 			return err
+		} else if !there {
+			if err := tx.Exec(d.schema("CREATE TABLE schema_migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)")).Error; err != nil {
+				return err
+			}
 		}
 		var applied []string
 		if err := tx.Model(&migrationRow{}).Order("name").Pluck("name", &applied).Error; err != nil {
 			return err
 		}
+		var ddls []string
 		apply := func(name, ddl string) error {
+			ddls = append(ddls, ddl)
 			if slices.Contains(applied, name) {
 				return nil
 			}
@@ -78,8 +87,11 @@ func Migrate(ctx context.Context, db *gorm.DB, files fs.FS, clock func() time.Ti
 				return err
 			}
 		}
-		return nil
+		return d.checkRights(tx, ddls)
 	})
+	if state(err) == insufficientPrivilege {
+		return fmt.Errorf("migrating the database: its user may not bring the schema up to date; GRANT it CREATE on the schema and make it the owner of the tables, or do this once with a user that is: %w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("migrating the database: %w", err)
 	}

@@ -4,13 +4,16 @@ package ruledb
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
+	"github.com/angelowl-loyalties/app/loyalty/web"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -35,7 +38,8 @@ type DB struct {
 	gorm    *gorm.DB
 	dialect dialect
 	clock   func() time.Time
-	sources []Source // by kind
+	sources []Source      // by kind
+	turn    chan struct{} // to wait for the publisher's lock
 }
 
 // New returns the database; its schema is there already (see Migrate).
@@ -44,7 +48,16 @@ func New(db *gorm.DB, clock func() time.Time) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{gorm: db, dialect: d, clock: clock}, nil
+	return &DB{gorm: db, dialect: d, clock: clock, turn: make(chan struct{}, 1)}, nil
+}
+
+// Close closes a database that was opened for New.
+func Close(db *gorm.DB) error {
+	pool, err := db.DB()
+	if err != nil {
+		return err
+	}
+	return pool.Close()
 }
 
 // Publish makes the outbox publish sources. It is called before the DB is used.
@@ -53,16 +66,58 @@ func (db *DB) Publish(sources ...Source) {
 	slices.SortFunc(db.sources, func(a, b Source) int { return strings.Compare(string(a.Kind()), string(b.Kind())) })
 }
 
-// Change runs f in a transaction that may write, and gives it the time of the change.
+// Change runs f in a transaction that may write, and gives it the time of the change. A transaction
+// that fails because of what others did at the same time is run again, four times in all; so f
+// changes nothing outside but what it sets anew each time.
 func (db *DB) Change(ctx context.Context, f func(tx *gorm.DB, at time.Time) error) error {
-	return db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	return db.run(ctx, true, nil, func(tx *gorm.DB) error {
 		return f(tx, db.clock().UTC().Truncate(time.Millisecond))
 	})
 }
 
 // Read runs f in a transaction that sees the database as it is at one moment.
 func (db *DB) Read(ctx context.Context, f func(tx *gorm.DB) error) error {
-	return db.gorm.WithContext(ctx).Transaction(f, db.dialect.snapshot())
+	return db.run(ctx, false, db.dialect.snapshot(), f)
+}
+
+// What people are told when it is the database that fails.
+var (
+	errAway = &web.Error{Status: http.StatusServiceUnavailable, Code: "database_unavailable",
+		Message: "the database cannot be reached just now; nothing was changed, try again"}
+	errUnknown = &web.Error{Status: http.StatusServiceUnavailable, Code: "outcome_unknown",
+		Message: "the connection to the database broke off while the change was saved; look whether it was before you try again"}
+	errBusy = &web.Error{Status: http.StatusServiceUnavailable, Code: "busy",
+		Message: "others keep changing the same; nothing was changed, try again"}
+)
+
+// run runs f in a transaction. An error that is the database's own, and not f's, is one of those
+// above too.
+func (db *DB) run(ctx context.Context, writes bool, options *sql.TxOptions, f func(tx *gorm.DB) error) error {
+	for tries := 1; ; tries++ {
+		saving := false
+		bounded, cancel := db.dialect.bounded(ctx)
+		err := db.gorm.WithContext(bounded).Transaction(func(tx *gorm.DB) error {
+			err := f(tx)
+			saving = err == nil
+			return err
+		}, options)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case conflict(err) && tries < 4:
+			continue
+		case conflict(err):
+			return fmt.Errorf("%w: %w", errBusy, err)
+		case !Unavailable(err):
+			return err
+		case saving && writes:
+			return fmt.Errorf("%w: %w", errUnknown, err)
+		}
+		return fmt.Errorf("%w: %w", errAway, err)
+	}
 }
 
 // outboxRow is a rule that waits to be published.
@@ -105,9 +160,19 @@ func (db *DB) Kinds() []rulebook.Kind {
 	return kinds
 }
 
-// Exclusively holds an advisory lock where the database has them.
+// Exclusively holds an advisory lock where the database has them. Of one DB one waits for it, with
+// one connection: f needs others. A SQLite file belongs to one process.
 func (db *DB) Exclusively(ctx context.Context, f func(context.Context) error) error {
-	return db.dialect.exclusively(ctx, db.gorm, f)
+	if db.dialect != postgres {
+		return f(ctx)
+	}
+	select {
+	case db.turn <- struct{}{}:
+		defer func() { <-db.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("taking the publisher's lock: %w", context.Cause(ctx))
+	}
+	return exclusively(ctx, db.gorm, f)
 }
 
 // Waiting returns rules of the outbox as they stand.
@@ -118,9 +183,9 @@ func (db *DB) Waiting(ctx context.Context, limit int) ([]outbox.Rule, error) {
 		return nil, err
 	}
 	var out []outbox.Rule
-	err := db.Read(ctx, func(tx *gorm.DB) error {
+	err := db.run(ctx, false, db.dialect.queue(), func(tx *gorm.DB) error {
 		var rows []outboxRow
-		if err := tx.Where("NOT held").Order("since, kind, rule_id").Limit(limit).Find(&rows).Error; err != nil {
+		if err := db.dialect.skipping(tx).Where("NOT held").Order("since, kind, rule_id").Limit(limit).Find(&rows).Error; err != nil {
 			return err
 		}
 		refs := make([]outbox.Ref, len(rows))
@@ -134,7 +199,6 @@ func (db *DB) Waiting(ctx context.Context, limit int) ([]outbox.Rule, error) {
 	return out, err
 }
 
-// current returns rules as they stand, in the order of refs.
 // Backlog counts the rules in the outbox: those that wait, and those that are held until a person
 // has looked.
 func (db *DB) Backlog(ctx context.Context) (waiting, held int64, err error) {
@@ -150,6 +214,7 @@ func (db *DB) Backlog(ctx context.Context) (waiting, held int64, err error) {
 	return waiting, held, nil
 }
 
+// current returns rules as they stand, in the order of refs.
 func (db *DB) current(tx *gorm.DB, refs []outbox.Ref) ([]outbox.Rule, error) {
 	found := make(map[outbox.Ref]outbox.Rule, len(refs))
 	for _, s := range db.sources {
@@ -218,8 +283,7 @@ func (db *DB) Done(ctx context.Context, rules []outbox.Rule) error {
 	}
 	return db.Change(ctx, func(tx *gorm.DB, _ time.Time) error {
 		for _, r := range rules {
-			err := tx.Where("kind = ? AND rule_id = ? AND version <= ?", r.Kind, r.ID, r.Version).Delete(&outboxRow{}).Error
-			if err != nil {
+			if err := db.dialect.done(tx, r); err != nil {
 				return err
 			}
 		}

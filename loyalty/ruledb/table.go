@@ -86,22 +86,12 @@ type change[T, P any] struct {
 // errRace says that somebody else created a rule between our reading and our writing.
 var errRace = errors.New("created by somebody else meanwhile")
 
-// attempt runs f in a transaction, again where it lost a race.
-func (t *Table[T, F, R, P]) attempt(ctx context.Context, f func(tx *gorm.DB, at time.Time) error) error {
-	for tries := 0; ; tries++ {
-		err := t.db.Change(ctx, f)
-		if !errors.Is(err, errRace) || tries == 3 {
-			return err
-		}
-	}
-}
-
 // load returns the rows of ids, locked, tombstones too.
 func (t *Table[T, F, R, P]) load(tx *gorm.DB, ids []string) (map[string]P, error) {
 	out := make(map[string]P, len(ids))
 	for part := range slices.Chunk(ids, chunk) {
 		var rows []R
-		if err := t.db.dialect.locking(tx.Table(t.Rows)).Where("id IN ?", part).Find(&rows).Error; err != nil {
+		if err := t.db.dialect.locking(tx.Table(t.Rows)).Where("id IN ?", part).Order("id").Find(&rows).Error; err != nil {
 			return nil, fmt.Errorf("reading %s: %w", t.Rows, err)
 		}
 		for i := range rows {
@@ -321,7 +311,7 @@ func check(version int64, found bool, fit ruleapi.Fit) error {
 // write makes rule what stands under its id, if may agrees with what stands there.
 func (t *Table[T, F, R, P]) write(ctx context.Context, who string, rule T, may func(version int64, found bool) error) (item ruleapi.Item[T], err error) {
 	id := t.ID(rule)
-	err = t.attempt(ctx, func(tx *gorm.DB, at time.Time) error {
+	err = t.db.Change(ctx, func(tx *gorm.DB, at time.Time) error {
 		rows, err := t.load(tx, []string{id})
 		if err != nil {
 			return err
@@ -367,7 +357,7 @@ func same[T any](a, b T) bool {
 
 // Delete is ruleapi.Store's.
 func (t *Table[T, F, R, P]) Delete(ctx context.Context, who, id string, fit ruleapi.Fit) error {
-	return t.attempt(ctx, func(tx *gorm.DB, at time.Time) error {
+	return t.db.Change(ctx, func(tx *gorm.DB, at time.Time) error {
 		rows, err := t.load(tx, []string{id})
 		if err != nil {
 			return err

@@ -47,6 +47,9 @@ func Fail(c *gin.Context, err error) {
 	)
 	switch {
 	case errors.As(err, &answer):
+		if answer.Status >= 500 && err.Error() != answer.Message { // what is behind it is for us
+			Log(c.Request.Context()).Warn("a request failed", "error", loyalty.StarPANs(err.Error()))
+		}
 		writeError(c, answer, nil)
 	case errors.As(err, &fields):
 		failFields(c, fields)

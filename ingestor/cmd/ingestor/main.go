@@ -6,57 +6,74 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
+	"runtime/debug"
 	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/config"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/angelowl-loyalties/app/ingestor"
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/config"
+	"github.com/angelowl-loyalties/app/loyalty/daemon"
+	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
 )
 
+//go:generate go test -run ^TestDocs$ -update
+
+const about = "reads the bank's files of card transactions. It is a lambda: the region and the account's rights are AWS's own (`AWS_REGION` and the role)."
+
+type settings struct {
+	Home    loyalty.Currency `env:"HOME_CURRENCY" default:"SGD" help:"the bank's currency, ISO 4217"`
+	Topic   string           `env:"TOPIC" default:"transaction" help:"the topic of transactions"`
+	Reports string           `env:"REPORT_BUCKET" help:"S3's bucket for reports and refused rows; never the bucket of the uploads"`
+	Kafka   kafkaconn.Settings
+}
+
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	h, err := handler(context.Background(), log)
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("service", "ingestor")
+	var s settings
+	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
+		os.Exit(2)
+	}
+	h, err := handler(context.Background(), &s, log)
 	if err != nil {
 		log.Error("starting", "error", err)
 		os.Exit(1)
 	}
+	boundMemory()
 	lambda.Start(h.Handle)
 }
 
-// handler reads the environment: BROKER_HOST (host:port, several with commas between), TOPIC,
-// HOME_CURRENCY, REPORT_BUCKET, and what the AWS SDK reads.
-func handler(ctx context.Context, log *slog.Logger) (*ingestor.Handler, error) {
-	home, ok := loyalty.ParseCurrency(env("HOME_CURRENCY", "SGD"))
-	if !ok {
-		return nil, fmt.Errorf("HOME_CURRENCY: %q is not a currency", os.Getenv("HOME_CURRENCY"))
+// memory is what the program may use before it collects garbage. A file's rows live for a moment
+// and 10,000 of them need some 10 MB, so this is plenty and fits the smallest lambda, of 128 MB;
+// and how far the heap grows hangs on neither the file nor the broker's speed.
+const memory = 48 << 20
+
+// boundMemory collects garbage when memory is used up and not before; GOGC and GOMEMLIMIT, where
+// they are set, say otherwise.
+func boundMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" && os.Getenv("GOGC") == "" {
+		debug.SetMemoryLimit(memory)
+		debug.SetGCPercent(-1)
 	}
-	brokers := os.Getenv("BROKER_HOST")
-	if brokers == "" {
-		return nil, fmt.Errorf("BROKER_HOST is missing")
-	}
-	awsConfig, err := config.LoadDefaultConfig(ctx)
+}
+
+func handler(ctx context.Context, s *settings, log *slog.Logger) (*ingestor.Handler, error) {
+	aws, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
 	return ingestor.New(
-		ingestor.Config{Topic: os.Getenv("TOPIC"), Home: home, ReportBucket: os.Getenv("REPORT_BUCKET")},
+		ingestor.Config{Topic: s.Topic, Home: s.Home, ReportBucket: s.Reports},
 		ingestor.Deps{
-			S3: s3.NewFromConfig(awsConfig),
+			S3: s3.NewFromConfig(aws),
 			NewProducer: func(c *sarama.Config) (sarama.AsyncProducer, error) {
-				return sarama.NewAsyncProducer(strings.Split(brokers, ","), c)
+				s.Kafka.Apply(c)
+				return sarama.NewAsyncProducer(s.Kafka.Brokers, c)
 			},
 			Log: log, Clock: time.Now,
 		})
-}
-
-func env(name, otherwise string) string {
-	if v := os.Getenv(name); v != "" {
-		return v
-	}
-	return otherwise
 }

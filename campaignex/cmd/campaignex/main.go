@@ -1,0 +1,73 @@
+// Command campaignex serves campaigns, exclusions and quotes from PostgreSQL and publishes them to
+// etcd.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/angelowl-loyalties/app/campaignex"
+	"github.com/angelowl-loyalties/app/campaignex/postgres"
+	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/config"
+	"github.com/angelowl-loyalties/app/loyalty/daemon"
+	"github.com/angelowl-loyalties/app/loyalty/etcdconn"
+	"github.com/angelowl-loyalties/app/loyalty/pgsql"
+	"github.com/angelowl-loyalties/app/loyalty/ruledb"
+	"github.com/angelowl-loyalties/app/loyalty/web"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+//go:generate go test -run ^TestDocs$ -update
+
+const about = "keeps campaigns, exclusions and quotes of currencies, and publishes them."
+
+type settings struct {
+	Port     config.Port      `env:"PORT" default:"8080" help:"TCP port of the API"`
+	Home     loyalty.Currency `env:"HOME_CURRENCY" default:"SGD" help:"the bank's currency, ISO 4217"`
+	Timezone *time.Location   `env:"BANK_TIMEZONE" default:"Asia/Singapore" help:"the bank's time zone: what is live today is what is live there"`
+	Database pgsql.Settings
+	Etcd     etcdconn.Settings
+	Shutdown web.Shutdown
+}
+
+func main() { daemon.Main("campaignex", about, run) }
+
+func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
+	l, err := net.Listen("tcp", s.Port.Address())
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	defer l.Close()
+	db, err := s.Database.Open("campaignex")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ruledb.Close(db)) }()
+	var (
+		store *postgres.Store
+		etcd  *clientv3.Client
+	)
+	err = web.Start(ctx, l.(*net.TCPListener), log,
+		web.Step{Name: "the database", Again: ruledb.Unavailable, Do: func(ctx context.Context) (err error) {
+			store, err = postgres.Open(ctx, db, time.Now)
+			return err
+		}},
+		web.Step{Name: "etcd", Again: etcdconn.Unavailable, Do: func(context.Context) (err error) {
+			etcd, err = s.Etcd.Open(log)
+			return err
+		}},
+	)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, etcd.Close()) }()
+	cfg := campaignex.DefaultConfig()
+	cfg.Home, cfg.Location = s.Home, s.Timezone
+	cfg.Settle, cfg.Drain = s.Shutdown.Delay, s.Shutdown.Timeout
+	return campaignex.Run(ctx, cfg, campaignex.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now})
+}
