@@ -15,6 +15,7 @@ import (
 	"github.com/angelowl-loyalties/app/informer"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 )
 
@@ -44,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T, zone *time.Location) Store) {
 	s := open(t, zone)
 	t.Run("an unknown card has no rows", func(t *testing.T) { unknownCard(t, s) })
 	t.Run("newest first, then by id", func(t *testing.T) { order(t, s) })
+	t.Run("ids stand in the order of their bytes", func(t *testing.T) { ids(t, s, zone) })
 	t.Run("dates", func(t *testing.T) { dates(t, s) })
 	t.Run("filters", func(t *testing.T) { filters(t, s) })
 	t.Run("pages are the whole", func(t *testing.T) { pages(t, s) })
@@ -55,6 +57,7 @@ func Run(t *testing.T, open func(t *testing.T, zone *time.Location) Store) {
 	t.Run("a day", func(t *testing.T) { day(t, s, zone) })
 	t.Run("a day's pages", func(t *testing.T) { dayPages(t, s, zone) })
 	t.Run("what arrives again on another day is not of it", func(t *testing.T) { again(t, s, zone) })
+	t.Run("pages of no rows", func(t *testing.T) { noLimit(t, s) })
 	t.Run("a context that ended", func(t *testing.T) { ended(t, s) })
 }
 
@@ -137,6 +140,35 @@ func order(t *testing.T, s Store) {
 	put(t, s, row(uuid.New(), base, 200)) // another card's
 	if got, _ := read(t, s, informer.Query{Card: card, Limit: 1000}); !slices.Equal(got, newestFirst(rows)) {
 		t.Errorf("%v\nnot %v", got, newestFirst(rows))
+	}
+}
+
+// ids has UUIDs of all versions in one day: a store may not put those of one version before others.
+func ids(t *testing.T, s Store, zone *time.Location) {
+	var all []uuid.UUID
+	for i := range byte(64) {
+		id := uuid.NewSHA1(uuid.Nil, []byte{i})
+		id[6] = id[6]&0x0f | (i%8+1)<<4 // version 1 to 8
+		all = append(all, id)
+	}
+	all = append(all, uuid.Nil, uuid.Max)
+	card := uuid.New()
+	var ofCard, ofDay []loyalty.Row
+	for i, id := range all {
+		r := row(card, loyalty.DateOf(2021, 9, 1), int64(i))
+		r.ID = id
+		ofCard = append(ofCard, r)
+		d := at(row(id, loyalty.DateOf(2021, 9, 1), int64(i)), zone, 2010, 3, 4, 12, 0)
+		ofDay = append(ofDay, d)
+	}
+	put(t, s, ofCard...)
+	put(t, s, ofDay...)
+	if got, _ := read(t, s, informer.Query{Card: card, Limit: 9}); !slices.Equal(got, newestFirst(ofCard)) {
+		t.Errorf("a card's rows: %v\nnot %v", got, newestFirst(ofCard))
+	}
+	slices.SortFunc(ofDay, func(a, b loyalty.Row) int { return strings.Compare(a.CardID.String(), b.CardID.String()) })
+	if got := offsets(readDay(t, s, informer.DayQuery{Day: loyalty.DateOf(2010, 3, 4), Limit: 9})); !slices.Equal(got, offsets(ofDay)) {
+		t.Errorf("a day's rows: %v\nnot %v", got, offsets(ofDay))
 	}
 }
 
@@ -326,37 +358,91 @@ func largeCard(t *testing.T, s Store) {
 	}
 	fill := func(n int) uuid.UUID {
 		card := uuid.New()
-		rows := make([]loyalty.Row, n)
-		for i := range rows {
-			rows[i] = row(card, loyalty.DateOf(2015, 1, 1)+loyalty.Date(i*3650/n), int64(i))
-		}
-		put(t, s, rows...)
+		Fill(t, s, card, n)
 		return card
 	}
-	small, large := fill(100), fill(100_000)
-	// A page in the middle, where its cursor leads.
+	n := 100_000
+	if testing.Short() {
+		n = 5_000
+	}
+	small, large := fill(100), fill(n)
+	// A page in the middle, where the cursor behind so many rows leads.
 	cost := func(card uuid.UUID, skip int) int64 {
-		q := informer.Query{Card: card, Limit: 20}
-		for range skip {
+		q := informer.Query{Card: card}
+		for ; skip > 0; skip -= q.Limit {
+			q.Limit = min(skip, 1000)
 			page, err := s.Rewards(t.Context(), q)
 			if err != nil || page.Next == "" {
 				t.Fatal(page.Next, err)
 			}
 			q.After = page.Next
 		}
+		q.Limit = 20
 		before := rowsRead(s)
 		if page, err := s.Rewards(t.Context(), q); err != nil || len(page.Rows) != 20 {
 			t.Fatal(len(page.Rows), err)
 		}
 		return rowsRead(s) - before
 	}
-	for _, skip := range []int{0, 2} {
+	for _, skip := range []int{0, 40} {
 		if few, many := cost(small, skip), cost(large, skip); many > few {
-			t.Errorf("page %d of the large card reads %d rows, of the small card %d", skip+1, many, few)
+			t.Errorf("the page behind %d rows of the large card reads %d rows, of the small card %d", skip, many, few)
 		}
 	}
-	if deep := cost(large, 2500); deep > 21 {
-		t.Errorf("page 2501 reads %d rows", deep)
+	if deep := cost(large, n/2); deep > 21 {
+		t.Errorf("the page behind %d rows reads %d", n/2, deep)
+	}
+	// Its totals, as informer makes them: over pages of the largest size.
+	var rows, units, amount int64
+	for q := (informer.Query{Card: large, Limit: 1000}); ; {
+		page, err := s.Rewards(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Rows {
+			rows++
+			units += r.Units.Value
+			amount += r.Amount
+		}
+		if q.After = page.Next; page.Next == "" {
+			break
+		}
+	}
+	if n := int64(n); rows != n || units != 3*n || amount != n*(n-1)/2 {
+		t.Errorf("the large card has %d rows with %d units of %d spent; not %d, %d, %d", rows, units, amount, n, 3*n, n*(n-1)/2)
+	}
+}
+
+// Fill gives a card n rows over ten years, as a busy rewarder would: several writes at once, each
+// of many rows. A row has 3 units, and the amount of its offset, 0 to n-1.
+func Fill(t testing.TB, s Store, card uuid.UUID, n int) {
+	t.Helper()
+	const call = 500
+	var wg errgroup.Group
+	wg.SetLimit(6)
+	for first := 0; first < n; first += call {
+		wg.Go(func() error {
+			rows := make([]loyalty.Row, min(call, n-first))
+			for i := range rows {
+				rows[i] = row(card, loyalty.DateOf(2015, 1, 1)+loyalty.Date((first+i)*3650/n), int64(first+i))
+				rows[i].Units.Value = 3
+			}
+			return s.PutRewards(context.Background(), rows)
+		})
+	}
+	if err := wg.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func noLimit(t *testing.T, s Store) {
+	for _, limit := range []int{0, -1} {
+		if _, err := s.Rewards(t.Context(), informer.Query{Card: uuid.New(), Limit: limit}); err == nil || errors.Is(err, informer.ErrCursor) {
+			t.Errorf("a page of %d rows: %v", limit, err)
+		}
+		if _, err := s.Day(t.Context(), informer.DayQuery{Day: 1, Limit: limit}); err == nil || errors.Is(err, informer.ErrCursor) {
+			t.Errorf("a day's page of %d rows: %v", limit, err)
+		}
 	}
 }
 

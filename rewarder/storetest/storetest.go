@@ -36,10 +36,12 @@ type Store interface {
 
 // Run runs the suite. Open returns an empty store, which it closes by t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) Store) {
-	t.Run("topics", func(t *testing.T) { topics(t, open(t)) })
-	t.Run("topics at once", func(t *testing.T) { topicsAtOnce(t, open(t)) })
-	// The rest never meets: every test has cards, partitions and parts of its own.
+	// The first test needs the store empty. The others never meet: each has topics, cards, partitions
+	// and parts of its own.
 	s := open(t)
+	t.Run("topics", func(t *testing.T) { topics(t, s) })
+	t.Run("topics at once", func(t *testing.T) { topicsAtOnce(t, s) })
+	t.Run("what is not a topic", func(t *testing.T) { badTopics(t, s) })
 	t.Run("parts", func(t *testing.T) { parts(t, s) })
 	t.Run("markers", func(t *testing.T) { markers(t, s) })
 	t.Run("one first marker for all", func(t *testing.T) { firstMarker(t, s) })
@@ -49,7 +51,10 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	t.Run("two arrivals never mix", func(t *testing.T) { neverMixed(t, s) })
 	t.Run("keys are card, date and id", func(t *testing.T) { keys(t, s) })
 	t.Run("erased stays erased", func(t *testing.T) { erasure(t, s) })
+	t.Run("many rows of many cards in one call", func(t *testing.T) { manyCards(t, s) })
+	t.Run("what was done is done again", func(t *testing.T) { repeated(t, s) })
 	t.Run("rows that cannot be stored", func(t *testing.T) { refusedRows(t, s) })
+	t.Run("texts that are none", func(t *testing.T) { badText(t, s) })
 	t.Run("a context that ended", func(t *testing.T) { ended(t, s) })
 }
 
@@ -79,14 +84,28 @@ func topics(t *testing.T, s Store) {
 	}
 }
 
+func badTopics(t *testing.T, s Store) {
+	for name, open := range map[string]func() (int64, error){
+		"without a name":       func() (int64, error) { return s.OpenTopic(t.Context(), "", "id", 1) },
+		"without an id":        func() (int64, error) { return s.OpenTopic(t.Context(), "nameless", "", 1) },
+		"without partitions":   func() (int64, error) { return s.OpenTopic(t.Context(), "nameless", "id", 0) },
+		"with fewer than none": func() (int64, error) { return s.OpenTopic(t.Context(), "nameless", "id", -1) },
+	} {
+		if n, err := open(); err == nil || errors.Is(err, rewarder.ErrTopicChanged) {
+			t.Errorf("a topic %s: incarnation %d, %v", name, n, err)
+		}
+	}
+}
+
+// topicsAtOnce opens several topics at once, each under two ids by several callers.
 func topicsAtOnce(t *testing.T, s Store) {
+	const names = 4
 	numbers := map[int64]string{}
-	for topic := range 20 {
-		name := fmt.Sprintf("spend-%d", topic)
+	for round := range 5 {
 		var mu sync.Mutex
-		opened := map[string]int64{}
+		opened := map[string]map[string]int64{} // name, id, number
 		together(16, func(i int) {
-			id := fmt.Sprintf("id-%d", i%2)
+			name, id := fmt.Sprintf("at-once-%d-%d", round, i%names), fmt.Sprintf("id-%d", i/names%2)
 			n, err := s.OpenTopic(t.Context(), name, id, 4)
 			if err != nil {
 				if !errors.Is(err, rewarder.ErrTopicChanged) {
@@ -96,19 +115,27 @@ func topicsAtOnce(t *testing.T, s Store) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if is, ok := opened[id]; ok && is != n {
+			if opened[name] == nil {
+				opened[name] = map[string]int64{}
+			}
+			if is, ok := opened[name][id]; ok && is != n {
 				t.Errorf("incarnation %d, and %d", is, n)
 			}
-			opened[id] = n
+			opened[name][id] = n
 		})
-		if len(opened) != 1 {
-			t.Fatalf("%d ids were opened as one topic", len(opened))
+		if len(opened) != names {
+			t.Fatalf("%d of %d topics were opened", len(opened), names)
 		}
-		for _, n := range opened {
-			if other, ok := numbers[n]; ok || n < 1 {
-				t.Errorf("%s has the incarnation %d of %s", name, n, other)
+		for name, ids := range opened {
+			if len(ids) != 1 {
+				t.Fatalf("%d ids were opened as one topic", len(ids))
 			}
-			numbers[n] = name
+			for _, n := range ids {
+				if other, ok := numbers[n]; ok || n < 1 {
+					t.Errorf("%s has the incarnation %d of %s", name, n, other)
+				}
+				numbers[n] = name
+			}
 		}
 	}
 }
@@ -124,6 +151,12 @@ func parts(t *testing.T, s Store) {
 		if err := s.PutParts(ctx, put); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := s.PutParts(ctx, []rules.Part{{Hash: loyalty.HashOf([]byte("another")), Data: []byte("one")}}); err == nil {
+		t.Error("a part was put under another's hash")
+	}
+	if _, err := s.Part(ctx, loyalty.HashOf([]byte("another"))); !errors.Is(err, rewarder.ErrNotFound) {
+		t.Errorf("a part under another's hash: %v", err)
 	}
 	for _, p := range []rules.Part{small, large, late} {
 		if got, err := s.Part(ctx, p.Hash); err != nil || !bytes.Equal(got, p.Data) {
@@ -166,6 +199,7 @@ func markers(t *testing.T, s Store) {
 		{"numbers are compared, not their texts", at(1, 0, 299), 255, marker(256)},
 		{"offset 0 has one", at(1, 0, 1), 0, marker(1)},
 		{"far behind the last", at(1, 0, math.MaxInt64), 1 << 40, marker(1<<40 + 1)},
+		{"nothing is before the first", at(1, 0, -1), -2, record.Marker{}},
 		{"another partition", at(1, 1, 1000), 10, marker(11)},
 		{"another partition has no first", at(1, 1, 10), -2, record.Marker{}},
 		{"another incarnation", at(2, 0, 1000), 20, marker(21)},
@@ -181,6 +215,11 @@ func markers(t *testing.T, s Store) {
 		}
 		if err != nil || m != tt.want || offset != tt.offset {
 			t.Errorf("%s: %+v at %d, %v", tt.name, m, offset, err)
+		}
+	}
+	for _, p := range []loyalty.Position{at(0, 3, 1), at(1<<15, 3, 1), at(1, -1, 1), at(1, 3, -1), at(1, 3, 1<<48)} {
+		if err := s.PutMarker(ctx, p, marker(1)); err == nil {
+			t.Errorf("a marker at %+v was put", p)
 		}
 	}
 }
@@ -381,8 +420,100 @@ func erasure(t *testing.T, s Store) {
 		put(t, s, rows[i], earlier, later)
 	}
 	want(t, s, card)
+	// A record that was not there is stored as ever: on another date, and beside the erased ones.
+	fresh := Row(card, 50, loyalty.Position{Incarnation: 2, Partition: 2, Offset: 500})
+	beside := fresh
+	beside.ID, beside.Date, beside.Position.Offset = uuid.New(), rows[7].Date, 3
+	put(t, s, fresh, beside)
+	want(t, s, card, fresh, beside)
+	erase()
 	erase() // it is idempotent
+	put(t, s, append(rows, fresh, beside)...)
+	want(t, s, card)
 	want(t, s, other, kept)
+}
+
+// manyCards puts rows of cards that have one row, of some that have many, and of many days.
+func manyCards(t *testing.T, s Store) {
+	if err := s.PutRewards(t.Context(), nil); err != nil {
+		t.Errorf("no rows: %v", err)
+	}
+	of := map[uuid.UUID][]loyalty.Row{}
+	var rows []loyalty.Row
+	cards := []uuid.UUID{uuid.New(), uuid.New(), uuid.New()}
+	for i := range 1500 {
+		card := cards[i%len(cards)]
+		if i%5 == 0 {
+			card = uuid.New()
+		}
+		r := Row(card, i, loyalty.Position{Incarnation: 3, Partition: 1, Offset: int64(i)})
+		r.CreatedAt = r.CreatedAt.AddDate(0, 0, i%40)
+		if i%7 == 0 {
+			r.Remarks = strings.Repeat("long ", 5000) // as much as a batch may have, in six rows
+		}
+		rows = append(rows, r)
+		of[card] = append(of[card], r)
+	}
+	put(t, s, rows...)
+	for card, rows := range of {
+		want(t, s, card, rows...)
+	}
+}
+
+// repeated does everything twice, as who did not hear that it was done.
+func repeated(t *testing.T, s Store) {
+	ctx := t.Context()
+	card := uuid.New()
+	part := []byte("a part that is put again")
+	at := loyalty.Position{Incarnation: 4, Partition: 5, Offset: 6}
+	rows := []loyalty.Row{Row(card, 1, at), Row(card, 2, loyalty.Position{Incarnation: 4, Partition: 5, Offset: 7})}
+	var incarnations []int64
+	for range 2 {
+		n, err := s.OpenTopic(ctx, "opened twice", "id", 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		incarnations = append(incarnations, n)
+		if err := s.PutParts(ctx, []rules.Part{{Hash: loyalty.HashOf(part), Data: part}}); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := s.FixFirst(ctx, at.Incarnation, at.Partition, marker(1)); err != nil || m != marker(1) {
+			t.Fatalf("the first marker: %+v, %v", m, err)
+		}
+		if err := s.PutMarker(ctx, at, marker(2)); err != nil {
+			t.Fatal(err)
+		}
+		put(t, s, rows...)
+	}
+	if incarnations[0] != incarnations[1] {
+		t.Errorf("a topic that was opened twice has the incarnations %v", incarnations)
+	}
+	if got, err := s.Part(ctx, loyalty.HashOf(part)); err != nil || !bytes.Equal(got, part) {
+		t.Errorf("the part: %q, %v", got, err)
+	}
+	if m, offset, err := s.MarkerBefore(ctx, loyalty.Position{Incarnation: 4, Partition: 5, Offset: 7}); err != nil || m != marker(2) || offset != 6 {
+		t.Errorf("the marker: %+v at %d, %v", m, offset, err)
+	}
+	want(t, s, card, rows...)
+}
+
+// badText puts a text that is not valid UTF-8. No front door lets one in; a store may keep it as it
+// is, or refuse the row, and must not take it for an error of its own.
+func badText(t *testing.T, s Store) {
+	card := uuid.New()
+	p := loyalty.Position{Incarnation: 1, Partition: 2, Offset: 1}
+	bad, good := Row(card, 1, p), Row(card, 2, loyalty.Position{Incarnation: 1, Partition: 2, Offset: 2})
+	bad.Merchant = "caf\xe9"
+	err := s.PutRewards(t.Context(), []loyalty.Row{bad, good})
+	if err == nil {
+		want(t, s, card, bad, good)
+		return
+	}
+	var refused *rewarder.RowError
+	if !errors.As(err, &refused) || refused.Position != p || refused.Reason == "" {
+		t.Errorf("a text that is not valid UTF-8: %v", err)
+	}
+	want(t, s, card, good)
 }
 
 func refusedRows(t *testing.T, s Store) {
@@ -413,6 +544,14 @@ func refusedRows(t *testing.T, s Store) {
 	if !slices.Equal(named, []int64{2, 4}) {
 		t.Errorf("refused were the rows of offsets %v", named)
 	}
+	for _, p := range []loyalty.Position{{Offset: 1}, {Incarnation: 1 << 15}, {Incarnation: 1, Partition: -1}, {Incarnation: 1, Offset: -1}, {Incarnation: 1, Offset: 1 << 48}} {
+		nowhere := Row(card, 6, p)
+		var refused *rewarder.RowError
+		if err := s.PutRewards(t.Context(), []loyalty.Row{row(7), nowhere}); !errors.As(err, &refused) || refused.Position != p {
+			t.Errorf("a row of a record at %+v: %v", p, err)
+		}
+	}
+	want(t, s, card, row(1), row(3), row(5), row(7))
 }
 
 func ended(t *testing.T, s Store) {

@@ -1,0 +1,66 @@
+// Command informer serves cardholders' rewards from Cassandra.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/angelowl-loyalties/app/informer"
+	"github.com/angelowl-loyalties/app/informer/cassandra"
+	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/config"
+	"github.com/angelowl-loyalties/app/loyalty/daemon"
+	"github.com/angelowl-loyalties/app/loyalty/rewarddb"
+	"github.com/angelowl-loyalties/app/loyalty/web"
+)
+
+//go:generate go test -run ^TestDocs$ -update
+
+const about = "tells cardholders what they earned, and why."
+
+type settings struct {
+	Port     config.Port      `env:"PORT" default:"8080" help:"TCP port of the API"`
+	Internal config.Port      `env:"INTERNAL_PORT" default:"8081" help:"TCP port of what other services ask; never on the gateway"`
+	Home     loyalty.Currency `env:"HOME_CURRENCY" default:"SGD" help:"the bank's currency, ISO 4217"`
+	Timezone *time.Location   `env:"BANK_TIMEZONE" default:"Asia/Singapore" help:"the bank's time zone: today is the day there"`
+	Store    rewarddb.Settings
+	Shutdown web.Shutdown
+}
+
+// Check is config.Checker's.
+func (s *settings) Check() []config.Problem {
+	if s.Port == s.Internal {
+		return []config.Problem{{Name: "INTERNAL_PORT", Reason: "is the same as PORT; what other services ask must not be had on the port of the API"}}
+	}
+	return nil
+}
+
+func main() { daemon.Main("informer", about, run) }
+
+func run(ctx context.Context, s *settings, log *slog.Logger) error {
+	l, err := net.Listen("tcp", s.Port.Address())
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	defer l.Close()
+	var store *cassandra.Store
+	err = web.Start(ctx, l.(*net.TCPListener), log,
+		web.Step{Name: "the reward store", Again: rewarddb.MayPass, Do: func(ctx context.Context) (err error) {
+			store, err = cassandra.Open(ctx, s.Store.Config(), log)
+			return err
+		}})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	internal, err := net.Listen("tcp", s.Internal.Address())
+	if err != nil {
+		return fmt.Errorf("listening for other services: %w", err)
+	}
+	return informer.Run(ctx,
+		informer.Config{Home: s.Home, Timezone: s.Timezone, Settle: s.Shutdown.Delay, Drain: s.Shutdown.Timeout},
+		informer.Deps{Store: store, Listener: l, Internal: internal, Log: log, Clock: time.Now})
+}

@@ -1,0 +1,248 @@
+// Package connect_test reaches Kafka and etcd as a bank has them: over TLS, and signed in.
+package connect_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/angelowl-loyalties/app/local/etcd"
+	"github.com/angelowl-loyalties/app/loyalty/config"
+	"github.com/angelowl-loyalties/app/loyalty/etcdconn"
+	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	// sarama's metrics tick for as long as the process lives.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
+}
+
+// authority makes certificates.
+type authority struct {
+	t    *testing.T
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{t: t, dir: t.TempDir()}
+	a.cert, a.key = a.make("ca", nil)
+	return a
+}
+
+func (a *authority) path(name string) string { return filepath.Join(a.dir, name) }
+
+// make writes name.pem and name.key, signed by the authority.
+func (a *authority) make(name string, usage []x509.ExtKeyUsage) (*x509.Certificate, *ecdsa.PrivateKey) {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<60))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, BasicConstraintsValid: true, IsCA: usage == nil, ExtKeyUsage: usage,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	parent, signer := c, key
+	if a.cert != nil {
+		parent, signer = a.cert, a.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{name + ".pem": {Type: "CERTIFICATE", Bytes: der}, name + ".key": {Type: "PRIVATE KEY", Bytes: keyDER}} {
+		if err := os.WriteFile(a.path(file), pem.EncodeToMemory(block), 0o600); err != nil {
+			a.t.Fatal(err)
+		}
+	}
+	made, err := x509.ParseCertificate(der)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return made, key
+}
+
+// server is the TLS of a server; it asks clients for a certificate of the authority if mutual.
+func (a *authority) server(mutual bool) *tls.Config {
+	a.t.Helper()
+	a.make("server", []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth})
+	pair, err := tls.LoadX509KeyPair(a.path("server.pem"), a.path("server.key"))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{pair}}
+	if mutual {
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+		c.ClientCAs.AddCert(a.cert)
+	}
+	return c
+}
+
+func TestKafka(t *testing.T) {
+	a, stranger := newAuthority(t), newAuthority(t)
+	a.make("client", []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth})
+	ca := config.TLS{CA: a.path("ca.pem")}
+	mutual := config.TLS{CA: a.path("ca.pem"), Cert: a.path("client.pem"), Key: a.path("client.key")}
+	pass, wrong := config.NewSecret("pässword, with a comma"), config.NewSecret("wrong")
+	for _, test := range []struct {
+		name   string
+		broker []kfake.Opt
+		s      kafkaconn.Settings
+		ok     bool
+	}{
+		{"neither", nil, kafkaconn.Settings{}, true},
+		{"TLS", []kfake.Opt{kfake.TLS(a.server(false))}, kafkaconn.Settings{TLS: true, Files: ca}, true},
+		{"TLS of a stranger", []kfake.Opt{kfake.TLS(stranger.server(false))}, kafkaconn.Settings{TLS: true, Files: ca}, false},
+		{"a certificate of our own", []kfake.Opt{kfake.TLS(a.server(true))}, kafkaconn.Settings{TLS: true, Files: mutual}, true},
+		{"a certificate that is missing", []kfake.Opt{kfake.TLS(a.server(true))}, kafkaconn.Settings{TLS: true, Files: ca}, false},
+		{"SCRAM-SHA-512 over TLS, as MSK", sasl("SCRAM-SHA-512", pass, kfake.TLS(a.server(false))),
+			kafkaconn.Settings{TLS: true, Files: ca, SASL: "SCRAM-SHA-512", Username: "owl", Password: pass}, true},
+		{"SCRAM-SHA-256", sasl("SCRAM-SHA-256", pass), kafkaconn.Settings{SASL: "SCRAM-SHA-256", Username: "owl", Password: pass}, true},
+		{"PLAIN over TLS", sasl("PLAIN", pass, kfake.TLS(a.server(false))),
+			kafkaconn.Settings{TLS: true, Files: ca, SASL: "PLAIN", Username: "owl", Password: pass}, true},
+		{"a wrong password", sasl("SCRAM-SHA-512", pass), kafkaconn.Settings{SASL: "SCRAM-SHA-512", Username: "owl", Password: wrong}, false},
+		{"not signed in", sasl("SCRAM-SHA-512", pass), kafkaconn.Settings{}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cluster, err := kfake.NewCluster(append(test.broker, kfake.NumBrokers(1), kfake.SeedTopics(1, "transaction"))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cluster.Close()
+			s := test.s
+			s.Brokers = cluster.ListenAddrs()
+			if problems := append(s.Files.Check(), s.Check()...); len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			c := sarama.NewConfig()
+			c.Version = sarama.V3_6_0_0
+			c.Producer.Return.Successes = true
+			c.Metadata.Retry.Max = 1
+			c.Net.DialTimeout, c.Net.ReadTimeout = 5*time.Second, 5*time.Second
+			s.Apply(c)
+			err = produce(s.Brokers, c)
+			if (err == nil) != test.ok {
+				t.Errorf("error: %v", err)
+			}
+		})
+	}
+}
+
+func sasl(mechanism string, pass config.Secret, more ...kfake.Opt) []kfake.Opt {
+	return append(more, kfake.EnableSASL(), kfake.Superuser(mechanism, "owl", pass.Reveal()))
+}
+
+func produce(brokers []string, c *sarama.Config) error {
+	p, err := sarama.NewSyncProducer(brokers, c)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	_, _, err = p.SendMessage(&sarama.ProducerMessage{Topic: "transaction", Value: sarama.StringEncoder("x")})
+	return err
+}
+
+func TestEtcd(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	member, err := etcd.Start(t.Context(), t.TempDir(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := false
+	defer func() {
+		if !closed {
+			member.Close()
+		}
+	}()
+	root, err := member.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for _, user := range []string{"root", "owl"} {
+		if _, err := root.UserAdd(t.Context(), user, "right"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := root.UserGrantRole(t.Context(), user, "root"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := root.AuthEnable(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	as := func(user, pass string) etcdconn.Settings {
+		s := etcdconn.Settings{Endpoints: []string{member.Endpoint}, Username: user}
+		if pass != "" {
+			s.Password = config.NewSecret(pass)
+		}
+		return s
+	}
+	t.Run("a user", func(t *testing.T) {
+		s := as("owl", "right")
+		c, err := s.Open(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Put(t.Context(), "k", "v"); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("a wrong password does not pass", func(t *testing.T) {
+		s := as("owl", "wrong")
+		if _, err := s.Open(log); err == nil || etcdconn.Unavailable(err) {
+			t.Errorf("error: %v", err)
+		}
+	})
+	t.Run("nobody", func(t *testing.T) {
+		s := as("", "")
+		c, err := s.Open(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := c.Put(ctx, "k", "v"); err == nil {
+			t.Error("it may write")
+		}
+	})
+	t.Run("an etcd that is away may come back", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("SKIPPED in the short form: it waits for the 5 s of a connection")
+		}
+		member.Close()
+		closed = true
+		s := as("owl", "right")
+		if _, err := s.Open(log); err == nil || !etcdconn.Unavailable(err) {
+			t.Errorf("error: %v", err)
+		}
+	})
+}

@@ -1,0 +1,83 @@
+// Command rewarder turns transactions in Kafka into rewards in Cassandra.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/config"
+	"github.com/angelowl-loyalties/app/loyalty/daemon"
+	"github.com/angelowl-loyalties/app/loyalty/etcdconn"
+	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
+	"github.com/angelowl-loyalties/app/loyalty/rewarddb"
+	"github.com/angelowl-loyalties/app/loyalty/web"
+	"github.com/angelowl-loyalties/app/rewarder"
+	"github.com/angelowl-loyalties/app/rewarder/cassandra"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+//go:generate go test -run ^TestDocs$ -update
+
+const about = "turns transactions into rewards."
+
+type settings struct {
+	Port     config.Port      `env:"PORT" default:"8080" help:"TCP port of /health and /metrics"`
+	Home     loyalty.Currency `env:"HOME_CURRENCY" default:"SGD" help:"the bank's currency, ISO 4217; it is part of every rule set"`
+	Timezone *time.Location   `env:"BANK_TIMEZONE" default:"Asia/Singapore" help:"the bank's time zone, fixed for the life of a reward store: its days are those of the index"`
+	Topic    string           `env:"TOPIC" default:"transaction" help:"the topic of transactions; its dead letters go to the topic of that name with .dlq"`
+	Group    string           `env:"CONSUMER_GROUP" default:"rewarder" help:"the consumer group of all rewarders"`
+	Instance string           `env:"GROUP_INSTANCE_ID,optional" help:"makes the rewarder a static member of the group; one of its own for each"`
+	Name     string           `env:"REWARDER_NAME,optional" help:"what it is called in the status; default: the host's name"`
+	Drain    time.Duration    `env:"SHUTDOWN_TIMEOUT" default:"10s" min:"1s" max:"45s" help:"how long writes under way may take when a partition is given back"`
+	Kafka    kafkaconn.Settings
+	Etcd     etcdconn.Settings
+	Store    rewarddb.Settings
+}
+
+func main() { daemon.Main("rewarder", about, run) }
+
+func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
+	if s.Name == "" {
+		if s.Name, err = os.Hostname(); err != nil {
+			return fmt.Errorf("finding the host's name: %w", err)
+		}
+	}
+	l, err := net.Listen("tcp", s.Port.Address())
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	defer l.Close()
+	var (
+		store *cassandra.Store
+		etcd  *clientv3.Client
+	)
+	defer func() {
+		if store != nil {
+			store.Close()
+		}
+	}()
+	// Kafka is not among them: the rewarder waits for it by itself.
+	err = web.Start(ctx, l.(*net.TCPListener), log,
+		web.Step{Name: "the reward store", Again: rewarddb.MayPass, Do: func(ctx context.Context) (err error) {
+			store, err = cassandra.Open(ctx, s.Store.Config(), cassandra.Options{Zone: s.Timezone, Log: log})
+			return err
+		}},
+		web.Step{Name: "etcd", Again: etcdconn.Unavailable, Do: func(context.Context) (err error) {
+			etcd, err = s.Etcd.Open(log)
+			return err
+		}},
+	)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, etcd.Close()) }()
+	return rewarder.Run(ctx, rewarder.Config{
+		Brokers: s.Kafka.Brokers, Group: s.Group, Name: s.Name, Home: s.Home, Topic: s.Topic, InstanceID: s.Instance, DrainTimeout: s.Drain,
+	}, rewarder.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Kafka: s.Kafka.Apply})
+}
