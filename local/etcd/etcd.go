@@ -3,10 +3,12 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +23,9 @@ type Server struct {
 	etcd    *embed.Etcd
 	serving atomic.Bool
 	logger  *zap.Logger
+	failed  chan error
+	broken  chan struct{} // closed when the member cannot go on, nor end
+	forward sync.WaitGroup
 	// Endpoint is the address for clients, such as 127.0.0.1:43211.
 	Endpoint string
 }
@@ -40,19 +45,21 @@ func Start(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 	cfg.AdvertisePeerUrls = []url.URL{peer}
 	cfg.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:2379"}}
 	cfg.InitialCluster = cfg.Name + "=" + peer.String()
-	s := &Server{}
+	s := &Server{failed: make(chan error, 1), broken: make(chan struct{})}
 	s.logger = s.zap(log)
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(s.logger)
 	cfg.TickMs, cfg.ElectionMs = 10, 100 // a group of one elects itself; a start need not wait a second for it
 	cfg.AutoCompactionMode = "periodic"
 	cfg.AutoCompactionRetention = "1h"
-	e, err := embed.StartEtcd(cfg)
+	e, err := s.start(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("starting etcd in %s: %w", dir, err)
 	}
 	s.etcd = e
 	select {
 	case <-e.Server.ReadyNotify():
+	case <-s.broken:
+		return nil, fmt.Errorf("starting etcd in %s: %w", dir, <-s.failed)
 	case err := <-e.Err():
 		s.Close()
 		return nil, fmt.Errorf("starting etcd in %s: %w", dir, err)
@@ -62,16 +69,77 @@ func Start(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 	}
 	s.serving.Store(true)
 	s.Endpoint = e.Clients[0].Addr().String()
+	s.forward.Go(func() {
+		for err := range e.Err() {
+			s.fail(err)
+		}
+	})
 	return s, nil
 }
 
-// Err says when the member has failed.
-func (s *Server) Err() <-chan error { return s.etcd.Err() }
+// start starts the member. One that fails for good while it does never returns.
+func (s *Server) start(cfg *embed.Config) (*embed.Etcd, error) {
+	type result struct {
+		etcd *embed.Etcd
+		err  error
+	}
+	started := make(chan result, 1)
+	go func() {
+		e, err := embed.StartEtcd(cfg)
+		started <- result{e, err}
+	}()
+	select {
+	case r := <-started:
+		return r.etcd, r.err
+	case <-s.broken:
+		return nil, <-s.failed
+	}
+}
 
-// Close stops the member and waits for it.
+// Err says when the member has failed. After a write that failed, to a full disk for one, it
+// answers nobody any more and cannot be closed: the process has to end. What it acknowledged is
+// there at the next start.
+func (s *Server) Err() <-chan error { return s.failed }
+
+func (s *Server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default: // the first has not been looked at yet
+	}
+}
+
+// Close stops the member and waits for it, unless it cannot end.
 func (s *Server) Close() {
 	s.serving.Store(false)
+	select {
+	case <-s.broken:
+		return
+	default:
+	}
 	s.etcd.Close()
+	s.forward.Wait()
+}
+
+// fatal is what etcd does where it would end the process, by os.Exit: it says so, and whoever it was
+// stays there, with the locks that it has. Only the process can end in order.
+type fatal struct {
+	s    *Server
+	once *sync.Once
+}
+
+// OnWrite implements zapcore.CheckWriteHook. It must not return.
+func (f fatal) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
+	err := errors.New(entry.Message)
+	for _, field := range fields {
+		if cause, ok := field.Interface.(error); ok && field.Type == zapcore.ErrorType {
+			err = fmt.Errorf("%s: %w", entry.Message, cause)
+		}
+	}
+	f.once.Do(func() {
+		f.s.fail(err)
+		close(f.s.broken)
+	})
+	select {}
 }
 
 // firstStart is what a new member says once, before it has written its first snapshot.
@@ -88,7 +156,8 @@ func (s *Server) zap(log *slog.Logger) *zap.Logger {
 		log.Log(context.Background(), level, "etcd: "+line)
 	}))
 	encoding := zapcore.EncoderConfig{MessageKey: "msg", EncodeDuration: zapcore.StringDurationEncoder}
-	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(encoding), lines, zapcore.ErrorLevel))
+	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(encoding), lines, zapcore.ErrorLevel),
+		zap.WithFatalHook(fatal{s, new(sync.Once)}))
 }
 
 type lineWriter func(string)

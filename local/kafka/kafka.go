@@ -14,8 +14,11 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/angelowl-loyalties/app/local/disk"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 )
 
@@ -28,10 +31,11 @@ const Retention = 90 * 24 * time.Hour
 
 // Config says where the broker keeps its log and where it listens.
 type Config struct {
-	Dir        string // keeps the log; "" keeps it in memory
-	Addr       string // host:port, an address of this machine; "" is any free port of 127.0.0.1
-	Topic      string // "" is record.Topic; its dead letters' topic comes with it
-	Partitions int    // of a new topic; 0 is DefaultPartitions
+	Dir        string      // keeps the log; "" keeps it in memory
+	Addr       string      // host:port, an address of this machine; "" is any free port of 127.0.0.1
+	Topic      string      // "" is record.Topic; its dead letters' topic comes with it
+	Partitions int         // of a new topic; 0 is DefaultPartitions
+	Disk       *disk.Guard // the disk that Dir is on: while it is full no record is taken; nil: never
 	Log        *slog.Logger
 }
 
@@ -39,7 +43,6 @@ type Config struct {
 type Broker struct {
 	cluster *kfake.Cluster
 	addr    string
-	topic   string
 	parts   int
 }
 
@@ -79,12 +82,39 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the Kafka broker: %w", err)
 	}
-	b := &Broker{cluster: cluster, addr: cluster.ListenAddrs()[0], topic: cfg.Topic}
-	if err := b.ensureTopics(cfg.Partitions); err != nil {
+	if cfg.Disk != nil {
+		cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			cluster.KeepControl()
+			if cfg.Disk.Check() == nil {
+				return nil, nil, false
+			}
+			return noRoom(req.(*kmsg.ProduceRequest)), nil, true
+		})
+	}
+	b := &Broker{cluster: cluster, addr: cluster.ListenAddrs()[0]}
+	if b.parts, err = EnsureTopics([]string{b.addr}, cfg.Topic, cfg.Partitions); err != nil {
 		cluster.Close()
-		return nil, fmt.Errorf("creating the topics: %w", err)
+		return nil, err
 	}
 	return b, nil
+}
+
+// noRoom answers that the log cannot be written, so that producers try again. kfake itself would
+// write as far as it goes and then take what it could not write for a duplicate, and acknowledge it,
+// when the same producer sends it again.
+func noRoom(req *kmsg.ProduceRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.ProduceResponse)
+	for _, t := range req.Topics {
+		answer := kmsg.NewProduceResponseTopic()
+		answer.Topic, answer.TopicID = t.Topic, t.TopicID
+		for _, p := range t.Partitions {
+			part := kmsg.NewProduceResponseTopicPartition()
+			part.Partition, part.ErrorCode, part.BaseOffset = p.Partition, kerr.KafkaStorageError.Code, -1
+			answer.Partitions = append(answer.Partitions, part)
+		}
+		resp.Topics = append(resp.Topics, answer)
+	}
+	return resp
 }
 
 // Addr is the broker's host:port.
@@ -96,13 +126,24 @@ func (b *Broker) Partitions() int { return b.parts }
 // Close stops the broker and writes its state. It may be called more than once.
 func (b *Broker) Close() { b.cluster.Close() }
 
-func (b *Broker) ensureTopics(partitions int) error {
+// EnsureTopics makes the topic of transactions and that of its dead letters on any Kafka, if they
+// are not there, and returns how many partitions the first has. partitions is for a new topic, 0
+// being DefaultPartitions; asking for another number than the topic has is an error.
+func EnsureTopics(brokers []string, topic string, partitions int) (int, error) {
+	n, err := ensureTopics(brokers, topic, partitions)
+	if err != nil {
+		return 0, fmt.Errorf("creating the topics: %w", err)
+	}
+	return n, nil
+}
+
+func ensureTopics(brokers []string, topic string, partitions int) (int, error) {
 	conf := sarama.NewConfig()
 	conf.Version = sarama.V3_6_0_0
 	conf.ClientID = "angelowl-local"
-	admin, err := sarama.NewClusterAdmin([]string{b.addr}, conf)
+	admin, err := sarama.NewClusterAdmin(brokers, conf)
 	if err != nil {
-		return fmt.Errorf("connecting: %w", err)
+		return 0, fmt.Errorf("connecting: %w", err)
 	}
 	defer func() { _ = admin.Close() }()
 	create := max(partitions, 0)
@@ -115,28 +156,28 @@ func (b *Broker) ensureTopics(partitions int) error {
 		name       string
 		partitions int
 		retention  *string
-	}{{b.topic, create, &retention}, {b.topic + record.DeadLetterSuffix, 1, &forever}} {
+	}{{topic, create, &retention}, {topic + record.DeadLetterSuffix, 1, &forever}} {
 		err := admin.CreateTopic(t.name, &sarama.TopicDetail{
-			NumPartitions: int32(t.partitions), ReplicationFactor: 1,
+			NumPartitions: int32(t.partitions), ReplicationFactor: int16(min(3, len(brokers))),
 			ConfigEntries: map[string]*string{"retention.ms": t.retention},
 		}, false)
 		if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
-			return fmt.Errorf("creating %s: %w", t.name, err)
+			return 0, fmt.Errorf("creating %s: %w", t.name, err)
 		}
 	}
-	meta, err := admin.DescribeTopics([]string{b.topic})
+	meta, err := admin.DescribeTopics([]string{topic})
 	if err != nil {
-		return fmt.Errorf("describing %s: %w", b.topic, err)
+		return 0, fmt.Errorf("describing %s: %w", topic, err)
 	}
 	if len(meta) != 1 || !errors.Is(meta[0].Err, sarama.ErrNoError) {
-		return fmt.Errorf("describing %s: the broker does not know it", b.topic)
+		return 0, fmt.Errorf("describing %s: the broker does not know it", topic)
 	}
-	b.parts = len(meta[0].Partitions)
-	if partitions > 0 && partitions != b.parts {
-		return fmt.Errorf("the topic %s has %d partitions, not %d; a topic's partition count is fixed for life",
-			b.topic, b.parts, partitions)
+	n := len(meta[0].Partitions)
+	if partitions > 0 && partitions != n {
+		return 0, fmt.Errorf("the topic %s has %d partitions, not %d; a topic's partition count is fixed for life",
+			topic, n, partitions)
 	}
-	return nil
+	return n, nil
 }
 
 // logger passes what goes wrong in the broker on; what it says of each request is left out.

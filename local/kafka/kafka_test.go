@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/IBM/sarama"
+	"go.uber.org/goleak"
 
 	"github.com/angelowl-loyalties/app/local/kafka"
 )
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 		fmt.Println(b.Addr())
 		select {}
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")) // sarama's, one a process
 }
 
 func config() *sarama.Config {

@@ -22,6 +22,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
 	"github.com/angelowl-loyalties/app/rewarder"
+	"pgregory.net/rapid"
 )
 
 func TestOpenFindsOnlyWhatRuns(t *testing.T) {
@@ -231,6 +232,70 @@ func TestMend(t *testing.T) {
 				t.Errorf("%s (%v)\nwant %s", got, err, test.want)
 			}
 		})
+	}
+}
+
+func TestWhatWasNoTransactionIsNotSentAsOne(t *testing.T) {
+	l := Letter{message: &sarama.ConsumerMessage{Value: []byte(good)}}
+	if _, err := l.mend(nil, loyalty.MustCurrency("CAD")); err != nil {
+		t.Fatalf("the record without a kind is not a transaction: %v", err)
+	}
+	for _, kind := range []string{record.KindMarker, "reversal", "\x1b[2J"} {
+		l.message.Headers = []*sarama.RecordHeader{{Key: []byte(record.HeaderKind), Value: []byte(kind)}}
+		_, err := l.mend([]Field{{"merchant", "A"}}, loyalty.MustCurrency("CAD"))
+		says(t, err, "it is no transaction but a record of kind ")
+		if err != nil && strings.ContainsRune(err.Error(), '\x1b') {
+			t.Errorf("%q is not plain", err)
+		}
+	}
+}
+
+// Whatever a dead letter has, what is sent of it again is a transaction that the rewarder reads as
+// the same, and what is shown of it cannot move the cursor.
+func TestAnyLetterIsMendedOrRefused(t *testing.T) {
+	home := loyalty.MustCurrency("CAD")
+	sent := 0
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.OneOf(
+			rapid.SampledFrom([]string{good, good, `{"id":`, "null", "[]", "", "\xff", `{"Amount":1,"AMOUNT":2}`}),
+			rapid.String(),
+			rapid.Custom(func(t *rapid.T) string {
+				at, to := rapid.IntRange(0, len(good)).Draw(t, "from"), rapid.IntRange(0, len(good)).Draw(t, "to")
+				return good[:min(at, to)] + rapid.String().Draw(t, "instead") + good[max(at, to):]
+			}),
+		).Draw(t, "value")
+		l := Letter{message: &sarama.ConsumerMessage{Value: []byte(value), Key: []byte(rapid.String().Draw(t, "key"))}}
+		var out strings.Builder
+		if err := (&System{Zone: time.UTC}).PrintLetter(&out, l); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if line = strings.TrimSuffix(line, "\n"); plain(line) != line {
+				t.Fatalf("it is shown as %q", line)
+			}
+		}
+		set, err := ParseFields([]string{rapid.SampledFrom(loyalty.Columns).Draw(t, "field") + "=" + rapid.OneOf(
+			rapid.SampledFrom([]string{"", "1.50", "-1", "1e2", "null", `"1"`, "CAD", "2019-01-02", "4111 1111 1111 1111", "x"}), rapid.String()).Draw(t, "is")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, set := range [][]Field{nil, set} {
+			tx, err := l.mend(set, home)
+			if err != nil {
+				continue
+			}
+			sent++
+			b, err := tx.MarshalJSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if back, err := loyalty.DecodeTransaction(b, home); err != nil || back != tx {
+				t.Fatalf("%q with %v is sent as %s, and that read as %+v, %v", value, set, b, back, err)
+			}
+		}
+	})
+	if sent == 0 {
+		t.Error("no letter was good: this tries nothing")
 	}
 }
 

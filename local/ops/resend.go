@@ -126,7 +126,13 @@ func (s *System) Resend(ctx context.Context, r Resend, done func(Sent)) (before 
 
 // mend is the transaction of a dead letter with fields set, valid. A value that is no JSON object
 // has no fields; each has to be set then.
+//
+// What was said to be something else than a transaction is not sent as one, however much it looks
+// like one: a record of a kind to come may take back what a transaction of those fields would give.
 func (l Letter) mend(set []Field, home loyalty.Currency) (loyalty.Transaction, error) {
+	if kind := stack.Header(l.message, record.HeaderKind); kind != "" {
+		return loyalty.Transaction{}, fmt.Errorf("it is no transaction but a record of kind %s", plain(strconv.Quote(kind)))
+	}
 	value := l.message.Value
 	if len(set) > 0 {
 		var fields map[string]json.RawMessage

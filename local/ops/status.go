@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/angelowl-loyalties/app/ingestor"
+	"github.com/angelowl-loyalties/app/local/disk"
 	"github.com/angelowl-loyalties/app/local/stack"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
@@ -39,6 +40,7 @@ type Status struct {
 	DeadLetters DeadLetters         `json:"dead_letters"`
 	Outbox      []stack.Backlog     `json:"outbox"`
 	Uploads     []Upload            `json:"uploads"` // the newest first, five at most
+	Disk        disk.State          `json:"disk"`    // that the data are on
 }
 
 // Partition is a partition of the log of transactions.
@@ -98,7 +100,7 @@ const (
 func (s *System) Status(ctx context.Context) (*Status, error) {
 	st := &Status{At: s.Clock().UTC(), PID: s.PID, URL: s.URL, Data: s.Data, Problems: []string{}}
 	for _, look := range []func(context.Context, *Status) error{
-		s.rules, s.partitions, s.rewarders, s.deadLetters, s.outbox, s.uploads,
+		s.rules, s.partitions, s.rewarders, s.deadLetters, s.outbox, s.uploads, s.disk,
 	} {
 		if err := look(ctx, st); err != nil {
 			return nil, err
@@ -215,6 +217,13 @@ func (s *System) outbox(ctx context.Context, st *Status) error {
 	return nil
 }
 
+func (s *System) disk(ctx context.Context, st *Status) error {
+	if err := s.control(ctx, http.MethodGet, "/disk", nil, &st.Disk); err != nil {
+		return fmt.Errorf("asking how full the disk is: %w", err)
+	}
+	return nil
+}
+
 func (s *System) uploads(ctx context.Context, st *Status) error {
 	st.Uploads = []Upload{}
 	bucket := stack.ReportBucket
@@ -258,6 +267,10 @@ func (s *System) report(ctx context.Context, bucket, key string) (r ingestor.Rep
 // on their way, dead letters and refused rows, which are work for a person.
 func (st *Status) judge() {
 	problem := func(format string, args ...any) { st.Problems = append(st.Problems, fmt.Sprintf(format, args...)) }
+	if d := st.Disk; d.Full {
+		problem("the disk with the data folder %s is full, %s are free and %s must stay free: no file is taken, nothing is rewarded and no rule changes until there is room; free space on it, and the work goes on by itself",
+			d.Dir, disk.Bytes(d.Free), disk.Bytes(d.Keep))
+	}
 	for _, p := range st.Partitions {
 		if p.InForce == nil && st.Rules != nil {
 			problem("no rewarder works on partition %d", p.Partition)

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -98,9 +99,13 @@ func FuzzDecodeRow(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := decodeRow(loyalty.Key{}, appendRow(nil, &r))
+		written := appendRow(nil, &r)
+		again, err := decodeRow(loyalty.Key{}, written)
 		if err != nil || !reflect.DeepEqual(r, again) {
 			t.Errorf("%v\n%+v\nbecame\n%+v", err, r, again)
+		}
+		if twice := appendRow(nil, &again); !bytes.Equal(twice, written) {
+			t.Errorf("%x is written %x the next time", written, twice)
 		}
 	})
 }

@@ -8,17 +8,20 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/angelowl-loyalties/app/informer"
+	"github.com/angelowl-loyalties/app/local/disk"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/rules"
 	"github.com/angelowl-loyalties/app/rewarder"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 var (
@@ -42,6 +45,11 @@ type Options struct {
 	// lose the last ones. For directories that nobody wants back.
 	NoSync bool
 
+	// Disk is the disk that dir is on. While it is full every write is refused with its error, and
+	// what Pebble is writing waits until there is room. nil: a full disk is the end of the store,
+	// as every other failure to write is.
+	Disk *disk.Guard
+
 	// Log takes what Pebble says; nil: nothing does.
 	Log *slog.Logger
 }
@@ -52,18 +60,29 @@ type Store struct {
 	zone  *time.Location
 	write *pebble.WriteOptions
 
+	disk *disk.Guard
+
 	firsts sync.Mutex // one conditional insert at a time
 
 	mu     sync.Mutex // guards closed; a method is counted in inUse before Close waits
 	closed bool
 	inUse  sync.WaitGroup
+	writes sync.WaitGroup // commits, which outlive the method that wanted one if its context ends
+
+	closing context.Context // ends when Close begins: nothing waits for room any more
+	end     context.CancelFunc
+	fails   sync.Once
+	broken  chan struct{} // closed after reason is set: Pebble cannot go on
+	reason  error
+	failed  chan error
 
 	rowsRead atomic.Int64
 }
 
 // Open opens the store in dir, or makes it.
 func Open(dir string, o Options) (*Store, error) {
-	s := &Store{zone: o.Zone, write: pebble.Sync}
+	s := &Store{zone: o.Zone, write: pebble.Sync, disk: o.Disk, broken: make(chan struct{}), failed: make(chan error, 1)}
+	s.closing, s.end = context.WithCancel(context.Background())
 	if s.zone == nil {
 		s.zone = time.UTC
 	}
@@ -77,7 +96,7 @@ func Open(dir string, o Options) (*Store, error) {
 	opts := &pebble.Options{
 		Merger:             merger,
 		FormatMajorVersion: pebble.FormatNewest,
-		Logger:             logger{log},
+		Logger:             logger{log, s.fail},
 		CacheSize:          64 << 20,
 		MemTableSize:       32 << 20,
 	}
@@ -85,15 +104,32 @@ func Open(dir string, o Options) (*Store, error) {
 		// The index by day reads rows one by one, of which it may not have all.
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
+	if o.Disk != nil {
+		opts.FS = vfs.OnDiskFull(vfs.Default, func() { _ = o.Disk.Await(s.closing) })
+	}
 	db, err := pebble.Open(dir, opts)
 	if err != nil {
+		s.end()
 		return nil, fmt.Errorf("opening the reward store in %s: %w", dir, err)
 	}
 	s.db = db
 	if err := s.checkZone(); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// Err says once when Pebble cannot go on: after a write that failed nobody knows what is on the
+// disk. Every call fails from then on. What was written before is there when the directory is
+// opened again, by another process.
+func (s *Store) Err() <-chan error { return s.failed }
+
+func (s *Store) fail(text string) {
+	s.fails.Do(func() {
+		s.reason = fmt.Errorf("the reward store has stopped: %s", text)
+		close(s.broken)
+		s.failed <- s.reason
+	})
 }
 
 // checkZone keeps a store from having two kinds of days in one index.
@@ -102,7 +138,7 @@ func (s *Store) checkZone() error {
 	was, err := s.get(key)
 	switch {
 	case errors.Is(err, rewarder.ErrNotFound):
-		return s.db.Set(key, []byte(s.zone.String()), pebble.Sync)
+		return s.set(s.closing, key, []byte(s.zone.String()))
 	case err != nil:
 		return err
 	case string(was) != s.zone.String():
@@ -121,11 +157,22 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	s.mu.Unlock()
-	s.inUse.Wait()
-	if err := s.db.Close(); err != nil {
-		return fmt.Errorf("closing the reward store: %w", err)
+	s.end()
+	closed := make(chan error, 1)
+	go func() {
+		s.inUse.Wait()
+		s.writes.Wait()
+		closed <- s.db.Close()
+	}()
+	select {
+	case err := <-closed:
+		if err != nil {
+			return fmt.Errorf("closing the reward store: %w", err)
+		}
+		return nil
+	case <-s.broken: // nothing in it ends any more
+		return s.reason
 	}
-	return nil
 }
 
 // enter is nil where a method may go to work; it calls leave when it is done.
@@ -137,6 +184,11 @@ func (s *Store) enter(ctx context.Context) error {
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrClosed
+	}
+	select {
+	case <-s.broken:
+		return s.reason
+	default:
 	}
 	s.inUse.Add(1)
 	return nil
@@ -161,11 +213,12 @@ func (s *Store) get(key []byte) ([]byte, error) {
 	return v, closer.Close()
 }
 
-func (s *Store) set(key, value []byte) error {
-	if err := s.db.Set(key, value, s.write); err != nil {
-		return fmt.Errorf("writing to the reward store: %w", err)
+func (s *Store) set(ctx context.Context, key, value []byte) error {
+	b := s.db.NewBatch()
+	if err := b.Set(key, value, nil); err != nil {
+		return fmt.Errorf("writing to the reward store: %w", errors.Join(err, b.Close()))
 	}
-	return nil
+	return s.commit(ctx, b)
 }
 
 type topic struct {
@@ -210,7 +263,7 @@ func (s *Store) OpenTopic(ctx context.Context, name, id string, partitions int32
 	if err != nil {
 		return 0, fmt.Errorf("writing the topic %q to the reward store: %w", name, err)
 	}
-	return is.Incarnation, s.set(key, value)
+	return is.Incarnation, s.set(ctx, key, value)
 }
 
 // PutParts implements rewarder.Store.
@@ -220,16 +273,15 @@ func (s *Store) PutParts(ctx context.Context, parts []rules.Part) error {
 	}
 	defer s.leave()
 	b := s.db.NewBatch()
-	defer b.Close()
 	for _, p := range parts {
 		if loyalty.HashOf(p.Data) != p.Hash {
-			return fmt.Errorf("a part of a rule set does not have the hash %s", p.Hash)
+			return errors.Join(fmt.Errorf("a part of a rule set does not have the hash %s", p.Hash), b.Close())
 		}
 		if err := b.Set(partKey(p.Hash), p.Data, nil); err != nil {
-			return fmt.Errorf("writing to the reward store: %w", err)
+			return fmt.Errorf("writing to the reward store: %w", errors.Join(err, b.Close()))
 		}
 	}
-	return s.commit(b)
+	return s.commit(ctx, b)
 }
 
 // Part implements rewarder.Store.
@@ -256,7 +308,7 @@ func (s *Store) FixFirst(ctx context.Context, incarnation int64, partition int32
 	case !errors.Is(err, rewarder.ErrNotFound):
 		return record.Marker{}, err
 	}
-	return m, s.set(key, m.Encode())
+	return m, s.set(ctx, key, m.Encode())
 }
 
 // PutMarker implements rewarder.Store.
@@ -268,7 +320,7 @@ func (s *Store) PutMarker(ctx context.Context, at loyalty.Position, m record.Mar
 	if !validPosition(at) {
 		return fmt.Errorf("a rule marker at %+v: there is no such place in a log", at)
 	}
-	return s.set(markerKey(at.Incarnation, at.Partition, at.Offset), m.Encode())
+	return s.set(ctx, markerKey(at.Incarnation, at.Partition, at.Offset), m.Encode())
 }
 
 // MarkerBefore implements rewarder.Store.
@@ -299,11 +351,26 @@ func (s *Store) MarkerBefore(ctx context.Context, at loyalty.Position) (record.M
 	return m, markerOffset(it.Key()), err
 }
 
-func (s *Store) commit(b *pebble.Batch) error {
-	if b.Empty() {
-		return nil
+// commit writes a batch, which is its from here on. Pebble's commit waits for a disk that hangs as
+// long as that hangs; this one as long as ctx lasts, and then the write may be done all the same.
+func (s *Store) commit(ctx context.Context, b *pebble.Batch) error {
+	if err := s.disk.Check(); err != nil || b.Empty() {
+		return errors.Join(err, b.Close())
 	}
-	if err := b.Commit(s.write); err != nil {
+	done := make(chan error, 1)
+	s.writes.Go(func() { done <- errors.Join(b.Commit(s.write), b.Close()) })
+	var err error
+	select {
+	case err = <-done:
+	case <-s.broken:
+		return s.reason
+	case <-ctx.Done():
+		err = ctx.Err()
+		if full := s.disk.Check(); full != nil {
+			err = fmt.Errorf("%w: %w", err, full) // which is why
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("writing to the reward store: %w", err)
 	}
 	return nil
@@ -329,8 +396,11 @@ func (s *Store) count(ctx context.Context, prefix []byte) (int64, error) {
 }
 
 // logger passes on what Pebble says. A Fatalf must not return: the store is not to be trusted
-// after it.
-type logger struct{ log *slog.Logger }
+// after it. Whoever called it stays there, with the locks that it has.
+type logger struct {
+	log  *slog.Logger
+	fail func(string)
+}
 
 func (l logger) Infof(format string, args ...any) {
 	l.log.Debug("pebble: " + fmt.Sprintf(format, args...))
@@ -339,7 +409,8 @@ func (l logger) Errorf(format string, args ...any) {
 	l.log.Error("pebble: " + fmt.Sprintf(format, args...))
 }
 func (l logger) Fatalf(format string, args ...any) {
-	text := "pebble: " + fmt.Sprintf(format, args...)
-	l.log.Error(text)
-	panic(text)
+	text := fmt.Sprintf(format, args...)
+	l.log.Error("pebble: " + text)
+	l.fail(strings.TrimPrefix(text, "pebble: "))
+	select {}
 }

@@ -1,10 +1,13 @@
 package pebble
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/angelowl-loyalties/app/informer"
@@ -22,13 +25,18 @@ func (s *Store) PutRewards(ctx context.Context, rows []loyalty.Row) error {
 	}
 	defer s.leave()
 	b := s.db.NewBatch()
-	defer b.Close()
 	var (
 		refused    []error
 		key, value []byte
+		stored     = make([]*loyalty.Row, 0, len(rows))
 	)
+	// In the order of the keys: the memtable then finds each place from the one before.
+	order := make([]*loyalty.Row, len(rows))
 	for i := range rows {
-		r := &rows[i]
+		order[i] = &rows[i]
+	}
+	slices.SortFunc(order, byKey)
+	for _, r := range order {
 		if !validPosition(r.Position) {
 			refused = append(refused, &rewarder.RowError{Position: r.Position, Reason: "there is no such place in a log"})
 			continue
@@ -40,19 +48,27 @@ func (s *Store) PutRewards(ctx context.Context, rows []loyalty.Row) error {
 		}
 		key = appendRewardKey(key[:0], r.Key())
 		if err := b.Merge(key, value, nil); err != nil {
-			return fmt.Errorf("writing to the reward store: %w", err)
+			return fmt.Errorf("writing to the reward store: %w", errors.Join(err, b.Close()))
 		}
+		stored = append(stored, r)
+	}
+	for _, r := range stored {
 		key = appendDayKey(key[:0], s.day(r.CreatedAt), r.Key())
 		value = appendHeader(value[:0], formatEntry, r.Position)
 		value = binary.BigEndian.AppendUint32(value, uint32(r.Position.Partition))
 		if err := b.Merge(key, value, nil); err != nil {
-			return fmt.Errorf("writing to the reward store: %w", err)
+			return fmt.Errorf("writing to the reward store: %w", errors.Join(err, b.Close()))
 		}
 	}
-	if err := s.commit(b); err != nil {
+	if err := s.commit(ctx, b); err != nil {
 		return err
 	}
 	return errors.Join(refused...)
+}
+
+// byKey orders rows as their keys stand in the table of rewards.
+func byKey(a, b *loyalty.Row) int {
+	return cmp.Or(bytes.Compare(a.CardID[:], b.CardID[:]), cmp.Compare(b.Date, a.Date), bytes.Compare(a.ID[:], b.ID[:]))
 }
 
 // day is the bank's day of a time.
@@ -239,7 +255,7 @@ func (s *Store) Erase(ctx context.Context, card uuid.UUID) error {
 	}
 	defer it.Close()
 	b := s.db.NewBatch()
-	defer func() { b.Close() }()
+	defer func() { _ = b.Close() }()
 	var key []byte
 	for ok := it.First(); ok; ok = it.Next() {
 		row, live, err := s.row(it)
@@ -257,16 +273,19 @@ func (s *Store) Erase(ctx context.Context, card uuid.UUID) error {
 			return fmt.Errorf("writing to the reward store: %w", err)
 		}
 		if b.Count() >= 2*eraseBatch {
-			if err := s.commit(b); err != nil {
+			full := b
+			b = s.db.NewBatch()
+			if err := s.commit(ctx, full); err != nil {
 				return err
 			}
-			b.Reset()
 		}
 	}
 	if err := it.Error(); err != nil {
 		return fmt.Errorf("reading the reward store: %w", err)
 	}
-	return s.commit(b)
+	rest := b
+	b = s.db.NewBatch()
+	return s.commit(ctx, rest)
 }
 
 // Count is the number of rows.

@@ -21,12 +21,12 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/angelowl-loyalties/app/informer"
 	"github.com/angelowl-loyalties/app/ingestor"
 	"github.com/angelowl-loyalties/app/local/stack"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/spendcsv"
-	"github.com/angelowl-loyalties/app/rewarder"
 	"github.com/google/uuid"
 )
 
@@ -344,16 +344,31 @@ func (r *run) duplicates(ctx context.Context, s *stack.Stack) error {
 		if err != nil {
 			return nil // not accounted for, and the report will show it
 		}
-		switch first, err := s.Rewards.Get(ctx, tx.Key()); {
-		case errors.Is(err, rewarder.ErrNotFound):
-			return nil
-		case err != nil:
-			return err
-		case first.Position.Partition == m.Partition && first.Position.Offset < m.Offset:
+		first, found, err := firstArrival(ctx, s.Rewards, tx)
+		if err == nil && found && first.Partition == m.Partition && first.Offset < m.Offset {
 			r.report.Duplicates.Add(1, tx.Currency, big.NewInt(tx.Amount))
 		}
-		return nil
+		return err
 	})
+}
+
+// firstArrival says which record the row of a transaction came from.
+func firstArrival(ctx context.Context, store informer.Store, tx loyalty.Transaction) (at loyalty.Position, found bool, err error) {
+	for q := (informer.Query{Card: tx.CardID, From: tx.Date, To: tx.Date, Limit: 1000}); ; {
+		page, err := store.Rewards(ctx, q)
+		if err != nil {
+			return at, false, err
+		}
+		for _, row := range page.Rows {
+			if row.ID == tx.ID {
+				return row.Position, true, nil
+			}
+		}
+		if page.Next == "" {
+			return at, false, nil
+		}
+		q.After = page.Next
+	}
 }
 
 // writeRefused writes the refused rows of all files and the dead letters behind them, each under

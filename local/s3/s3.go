@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/angelowl-loyalties/app/local/disk"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -38,6 +39,7 @@ type Config struct {
 	SecretKey string   //
 	Buckets   []string // created when they are not there
 	Notify    []Notification
+	Disk      *disk.Guard // the disk that Dir is on: what does not fit is refused; nil: never
 	Log       *slog.Logger
 }
 
@@ -46,6 +48,7 @@ type Server struct {
 	cfg    Config
 	addr   string
 	client *awss3.Client
+	http   *http.Transport // the client's
 	gw     *s3api.S3ApiServer
 	posix  *posix.Posix
 	served chan error
@@ -70,7 +73,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, http: &http.Transport{MaxIdleConnsPerHost: 16}}
 	if err := s.start(ctx); err != nil {
 		s.stop()
 		return nil, fmt.Errorf("starting S3: %w", err)
@@ -124,6 +127,7 @@ func (s *Server) start(ctx context.Context) error {
 		}
 	}
 	s.client = awss3.New(awss3.Options{
+		HTTPClient:   &http.Client{Transport: s.http},
 		Region:       Region,
 		BaseEndpoint: aws.String(s.Endpoint()),
 		UsePathStyle: true,
@@ -165,7 +169,7 @@ func (s *Server) serve(ctx context.Context) error {
 	utils.SetBucketNameValidationStrict(true)
 	account := auth.Account{Access: s.cfg.AccessKey, Secret: s.cfg.SecretKey, Role: auth.RoleAdmin}
 	ready := make(chan struct{})
-	gw, err := s3api.New(s.posix,
+	gw, err := s3api.New(backend{s.posix, s.cfg},
 		middlewares.RootUserConfig{Access: account.Access, Secret: account.Secret},
 		Region, auth.NewIAMServiceSingle(account), nil, nil, sender{s.notes}, nil,
 		s3api.WithQuiet(),
@@ -216,6 +220,7 @@ func (s *Server) stop() {
 	for _, n := range s.notes {
 		n.close()
 	}
+	s.http.CloseIdleConnections() // the server waits for those that have never been used
 	if s.gw != nil {
 		if err := s.gw.ShutDown(); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			s.cfg.Log.Warn("stopping S3", "error", err)

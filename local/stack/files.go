@@ -41,11 +41,14 @@ func (s *Stack) startS3(ctx context.Context, bank bankFile, log *slog.Logger) (*
 	}
 	server, err := s3.Start(ctx, s3.Config{
 		Dir: filepath.Join(s.Data, "s3"), AccessKey: bank.AccessKey, SecretKey: bank.SecretKey,
-		Buckets: []string{ReportBucket}, Log: log.With("service", "s3"),
+		Buckets: []string{ReportBucket}, Disk: s.disk, Log: log.With("service", "s3"),
 		Notify: []s3.Notification{{
 			Bucket: SpendBucket,
 			Deliver: func(ctx context.Context, event []byte) error {
 				if err := wait(ctx); err != nil {
+					return err
+				}
+				if err := s.disk.Await(ctx); err != nil {
 					return err
 				}
 				_, err := handler.Invoke(ctx, event)
@@ -102,8 +105,31 @@ func CheckFile(path string) error {
 	return f.Close()
 }
 
-// Upload puts a file into the bucket of spend files under the upload's id.
+// Upload puts a file into the bucket of spend files under the upload's id. While the disk is full it
+// waits. A file for which there is no room although it is not full is disk.ErrFull.
 func (s *Stack) Upload(ctx context.Context, upload, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("uploading a file: %w", err)
+	}
+	for {
+		if err := s.disk.Await(ctx); err != nil {
+			return err
+		}
+		if err := s.disk.Fits(info.Size()); err != nil {
+			if s.disk.Check() != nil {
+				continue
+			}
+			return fmt.Errorf("uploading %s: %w", path, err)
+		}
+		// Another may have taken the room by now.
+		if err := s.upload(ctx, upload, path); !s3.IsFull(err) {
+			return err
+		}
+	}
+}
+
+func (s *Stack) upload(ctx context.Context, upload, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("uploading a file: %w", err)

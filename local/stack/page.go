@@ -58,6 +58,7 @@ func (s *Stack) Addresses() []frontdoor.Address {
 		{Name: "Kafka", Where: strings.Join(s.Brokers, ",")},
 		{Name: "etcd", Where: strings.Join(s.Etcd.Endpoints(), ",")},
 	}
+	a = append(a, s.engines...)
 	if s.S3 != nil {
 		a = append(a, frontdoor.Address{Name: "S3", Where: s.S3.Endpoint() + "/" + SpendBucket +
 			" (keys in " + filepath.Join(s.Data, "bank.json") + ")"})

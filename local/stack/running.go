@@ -131,6 +131,14 @@ func (s *Stack) serveControl(ctx context.Context, g *errgroup.Group, log *slog.L
 		return web.Caller{ID: "operator", Role: "admin"}, nil
 	}))
 	r.GET("/pid", func(c *gin.Context) { web.Data(c, http.StatusOK, os.Getpid()) })
+	r.GET("/disk", func(c *gin.Context) {
+		state, err := s.disk.State()
+		if err != nil {
+			web.Fail(c, err)
+			return
+		}
+		web.Data(c, http.StatusOK, state)
+	})
 	r.GET("/outbox", func(c *gin.Context) {
 		backlog, err := s.backlog(c.Request.Context())
 		if err != nil {

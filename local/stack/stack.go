@@ -18,12 +18,9 @@ import (
 	"github.com/angelowl-loyalties/app/campaignex"
 	campaignexdb "github.com/angelowl-loyalties/app/campaignex/postgres"
 	"github.com/angelowl-loyalties/app/informer"
-	"github.com/angelowl-loyalties/app/local/etcd"
+	"github.com/angelowl-loyalties/app/local/disk"
 	"github.com/angelowl-loyalties/app/local/frontdoor"
-	"github.com/angelowl-loyalties/app/local/kafka"
-	"github.com/angelowl-loyalties/app/local/pebble"
 	"github.com/angelowl-loyalties/app/local/s3"
-	"github.com/angelowl-loyalties/app/local/sqlite"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/profiler"
@@ -31,7 +28,6 @@ import (
 	"github.com/angelowl-loyalties/app/rewarder"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
-	"gorm.io/gorm"
 )
 
 // Buckets of the embedded S3.
@@ -48,9 +44,13 @@ type Config struct {
 	Timezone   *time.Location
 	Rewarders  int
 	Partitions int  // 0: as many as there are, or the default of a new log
+	Native     bool // the real engines, as processes of their own; else embedded ones
 	Throwaway  bool // nobody needs the data after the process: nothing waits for the disk
 	// Progress is told how far a file has been read; nil: nobody is.
 	Progress func(upload string, read, size int64)
+	// Disk is told when the disk of Data is too full to go on, by a *disk.FullError, and by nil when
+	// there is room again; nil: nobody is.
+	Disk func(error)
 }
 
 // Stack is the running system.
@@ -60,12 +60,14 @@ type Stack struct {
 	Etcd    *clientv3.Client
 	Brokers []string
 	S3      *s3.Server
-	Rewards *pebble.Store
+	Rewards RewardStore
 
 	campaigns  *campaignexdb.Store
 	cardTypes  *profilerdb.Store
 	partitions int
 	crew       *crew
+	disk       *disk.Guard
+	engines    []frontdoor.Address // beyond Kafka and etcd
 }
 
 // ErrInUse says that another process has the data folder.
@@ -82,6 +84,11 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 	cfg.Data = data
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
+	}
+	if cfg.Native { // PostgreSQL runs as another user where this one is root, and has to reach its folder
+		if err := os.Chmod(data, 0o711); err != nil {
+			return fmt.Errorf("making the data folder: %w", err)
+		}
 	}
 	unlock, err := lock(filepath.Join(data, "lock"))
 	if err != nil {
@@ -100,50 +107,25 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 	if err != nil {
 		return err
 	}
-	s := &Stack{Config: cfg, URL: "http://" + front.Addr().String()}
+	s := &Stack{Config: cfg, URL: "http://" + front.Addr().String(), disk: disk.Start(data, cfg.Disk)}
+	defer s.disk.Close()
+	if err := s.disk.Check(); err != nil {
+		return fmt.Errorf("nothing was started, for %w", err)
+	}
+	// Whatever ends it: if the disk is full, that is what a person needs to know.
+	defer func() { err = s.disk.Explain(err) }()
 
-	// The engines, each stopped after what uses it.
-	member, err := etcd.Start(ctx, filepath.Join(data, "etcd"), log.With("service", "etcd"))
+	on, err := s.openEngines(ctx, log)
 	if err != nil {
 		return err
 	}
-	defer member.Close()
-	if s.Etcd, err = member.Client(); err != nil {
+	defer func() { err = errors.Join(err, on.close()) }()
+	s.Etcd, s.Brokers, s.partitions, s.Rewards, s.engines = on.etcd, on.brokers, on.partitions, on.rewards, on.addresses
+	if s.campaigns, err = campaignexdb.Open(ctx, on.sql[campaignexDatabase], time.Now); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Etcd.Close()) }()
-	broker, err := kafka.Start(ctx, kafka.Config{Dir: filepath.Join(data, "kafka"), Partitions: cfg.Partitions, Log: log})
-	if err != nil {
+	if s.cardTypes, err = profilerdb.Open(ctx, on.sql[profilerDatabase], time.Now); err != nil {
 		return err
-	}
-	defer broker.Close()
-	s.Brokers, s.partitions = []string{broker.Addr()}, broker.Partitions()
-	s.Rewards, err = pebble.Open(filepath.Join(data, "rewards"), pebble.Options{Zone: cfg.Timezone, NoSync: cfg.Throwaway, Log: log})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Rewards.Close()) }()
-	for _, open := range []struct {
-		name string
-		with func(context.Context, *gorm.DB) error
-	}{
-		{"campaignex.db", func(ctx context.Context, db *gorm.DB) (err error) {
-			s.campaigns, err = campaignexdb.Open(ctx, db, time.Now)
-			return err
-		}},
-		{"profiler.db", func(ctx context.Context, db *gorm.DB) (err error) {
-			s.cardTypes, err = profilerdb.Open(ctx, db, time.Now)
-			return err
-		}},
-	} {
-		db, opening := sqlite.Open(filepath.Join(data, open.name))
-		if opening != nil {
-			return opening
-		}
-		defer func() { err = errors.Join(err, closeDB(db)) }()
-		if err := open.with(ctx, db); err != nil {
-			return err
-		}
 	}
 	// The services. They outlive body, so that a drain finds them at work.
 	services, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -164,7 +146,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 		stop()
 		return errors.Join(err, g.Wait())
 	}
-	g.Go(func() error { return web.Serve(gctx, front, handler, drain) })
+	g.Go(func() error { return web.Serve(gctx, front, s.room(handler), drain) })
 	control, err := s.serveControl(gctx, g, log.With("service", "control"))
 	if err != nil {
 		stop()
@@ -176,7 +158,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 		return errors.Join(err, g.Wait())
 	}
 	if err = writeRun(data, s.running(control)); err == nil {
-		err = s.alive(ctx, gctx, member, body)
+		err = s.alive(ctx, gctx, on, body)
 		err = errors.Join(err, removeRun(data))
 	}
 	s.S3.Close() // a file that is being read is read again at the next start
@@ -187,8 +169,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 // drain is how long requests and rows under way may take at the end.
 const drain = 10 * time.Second
 
-// alive runs body until it returns, a service fails or the etcd member does.
-func (s *Stack) alive(ctx, services context.Context, member *etcd.Server, body func(context.Context, *Stack) error) error {
+// alive runs body until it returns, or a service or an engine in this process fails.
+func (s *Stack) alive(ctx, services context.Context, on *engineSet, body func(context.Context, *Stack) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watched := make(chan struct{})
@@ -198,8 +180,10 @@ func (s *Stack) alive(ctx, services context.Context, member *etcd.Server, body f
 		case <-ctx.Done():
 		case <-services.Done():
 			cancel(errors.New("a part of the system has stopped"))
-		case err := <-member.Err():
+		case err := <-on.etcdFailed:
 			cancel(fmt.Errorf("etcd has stopped: %w", err))
+		case err := <-on.rewardsFailed:
+			cancel(err)
 		}
 	}()
 	err := body(ctx, s)
@@ -290,6 +274,7 @@ type bankFile struct {
 	Timezone  string           `json:"timezone"`
 	AccessKey string           `json:"s3_access_key"`
 	SecretKey string           `json:"s3_secret_key"`
+	Native    bool             `json:"real_engines,omitempty"`
 }
 
 // sameBank refuses a folder that was made for another home currency or time zone.
@@ -298,7 +283,7 @@ func sameBank(cfg Config) (bankFile, error) {
 	var had bankFile
 	switch b, err := os.ReadFile(path); {
 	case errors.Is(err, os.ErrNotExist):
-		had = bankFile{cfg.Home, cfg.Timezone.String(), rand.Text(), rand.Text()}
+		had = bankFile{cfg.Home, cfg.Timezone.String(), rand.Text(), rand.Text(), cfg.Native}
 		if err := writeJSON(path, had); err != nil {
 			return had, err
 		}
@@ -313,5 +298,16 @@ func sameBank(cfg Config) (bankFile, error) {
 		return had, fmt.Errorf("%s holds the data of a bank with home currency %s in %s, not %s in %s; say --home %s --timezone %s, or another --data",
 			cfg.Data, had.Home, had.Timezone, cfg.Home, cfg.Timezone, had.Home, had.Timezone)
 	}
+	if had.Native != cfg.Native {
+		return had, fmt.Errorf("%s holds the data of %s engines; say --engines %[2]s, or another --data", cfg.Data, enginesWord(had.Native))
+	}
 	return had, nil
+}
+
+// enginesWord is what --engines calls them.
+func enginesWord(native bool) string {
+	if native {
+		return "real"
+	}
+	return "embedded"
 }

@@ -68,8 +68,9 @@ is accounted for, with 1 when not, with 2 on wrong usage.`,
 		p := newProgress(c.ErrOrStderr())
 		defer p.clear()
 		report, err := process.Run(c.Context(), process.Options{
-			Stack: stack.Config{Home: home, Timezone: zone, Rewarders: b.rewarders, Partitions: b.partitions},
-			Seed:  seed, Files: files, Out: out, Log: log,
+			Stack: stack.Config{Home: home, Timezone: zone, Rewarders: b.rewarders, Partitions: b.partitions,
+				Disk: tellOfDisk(p, c.ErrOrStderr())},
+			Seed: seed, Files: files, Out: out, Log: log,
 			Status: func(what string, done, all int64, unit string) {
 				if all > 0 {
 					what = bar(what, done, all, unit)

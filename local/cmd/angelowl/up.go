@@ -15,6 +15,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/angelowl-loyalties/app/local/engines"
 	"github.com/angelowl-loyalties/app/local/process"
 	"github.com/angelowl-loyalties/app/local/stack"
 	"github.com/angelowl-loyalties/app/loyalty"
@@ -27,6 +28,7 @@ func upCommand(logger func() (*slog.Logger, error)) *cobra.Command {
 	var (
 		b         bank
 		rules, fx string
+		on        string
 		cfg       stack.Config
 	)
 	c := &cobra.Command{
@@ -38,7 +40,10 @@ state under --data: the next up goes on where this one was, however this one end
 --rules and --fx are loaded when they are new or have changed since they were loaded last; what
 has been edited since, through the API, stays as long as they have not. Loading adds and changes
 rules and takes none away: end or delete a campaign through the API. The files of transactions
-given are read once, too: what has been read before is not read again.`,
+given are read once, too: what has been read before is not read again.
+
+256 MiB of the disk with the data stay free. With less, files and changes of the rules are refused
+and no row is rewarded; nothing is lost, and when there is room again it goes on by itself.`,
 		Example: "  angelowl up --home CAD --timezone America/Toronto --rules examples/rules.json --fx examples/quotes.csv examples/spend.csv",
 	}
 	b.flags(c)
@@ -47,11 +52,16 @@ given are read once, too: what has been read before is not read again.`,
 	c.Flags().IntVar(&b.partitions, "partitions", 0, "partitions of a new log, 1 to 256, fixed for life (default 4)")
 	c.Flags().StringVar(&rules, "rules", "", "rules to load: card types, campaigns, exclusions (JSON)")
 	c.Flags().StringVar(&fx, "fx", "", "exchange rates to load: the ECB's history, .csv or .zip")
+	c.Flags().StringVar(&on, "engines", "embedded", "what keeps the data: embedded, or real for Kafka, Cassandra, PostgreSQL and etcd as processes of their own")
 	c.RunE = func(c *cobra.Command, files []string) error {
 		log, err := logger()
 		if err != nil {
 			return err
 		}
+		if on != "embedded" && on != "real" {
+			return usageError{fmt.Errorf("--engines %q is neither embedded nor real", on)}
+		}
+		cfg.Native = on == "real"
 		if cfg.Home, cfg.Timezone, err = b.parse(); err != nil {
 			return err
 		}
@@ -68,7 +78,14 @@ given are read once, too: what has been read before is not read again.`,
 			return err
 		}
 		cfg.Progress = func(_ string, read, size int64) { u.p.say(bar("reading", read>>10, size>>10, "KiB")) }
+		cfg.Disk = tellOfDisk(u.p, c.ErrOrStderr())
 		u.p.say("starting")
+		if cfg.Native {
+			u.p.say("starting Kafka, Cassandra, PostgreSQL and etcd")
+			if err := engines.Install(c.Context(), u.p.say, engines.Kinds...); err != nil {
+				return err
+			}
+		}
 		err = stack.Run(c.Context(), cfg, log, u.body)
 		u.p.clear()
 		if err == nil {
