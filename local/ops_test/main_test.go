@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/angelowl-loyalties/app/local/stack"
 )
 
@@ -45,7 +47,13 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "building angelowl:", err)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	http.DefaultClient.CloseIdleConnections()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // Where the inputs are, from this folder.

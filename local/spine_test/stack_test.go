@@ -13,8 +13,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
@@ -43,12 +46,18 @@ type stack struct {
 	cmd    *exec.Cmd
 	data   string
 	ended  chan error // how it ended, once
+	serves chan struct{}
+	shaky  bool // engines go away below it: what fails is tried again
 	stderr *bytes.Buffer
 
 	mu     sync.Mutex
 	stdout strings.Builder
 
 	url, kafkaAddr, etcdAddr, s3URL string
+
+	// Connections that are made when they are first needed, and end with it.
+	etcdClient  *clientv3.Client
+	kafkaClient sarama.Client
 }
 
 // address is a line of what up prints when all of it serves.
@@ -57,7 +66,30 @@ var address = regexp.MustCompile(`(?m)^(Open|Kafka|etcd|S3) +(\S+)`)
 // up starts the whole system with Toronto's rules and waits until it serves.
 func up(t *testing.T, data string, args ...string) *stack {
 	t.Helper()
-	s := &stack{t: t, data: data, ended: make(chan error, 1), stderr: &bytes.Buffer{}}
+	s := launch(t, data, args...)
+	select {
+	case <-s.serves:
+	case err := <-s.ended:
+		t.Fatalf("angelowl up ended: %v\n%s%s", err, s.said(), s.stderr)
+	case <-time.After(limit):
+		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // what its goroutines wait for comes to stderr
+		<-s.ended
+		t.Fatal("angelowl up hangs")
+	}
+	for _, line := range address.FindAllStringSubmatch(s.said(), -1) {
+		*map[string]*string{"Open": &s.url, "Kafka": &s.kafkaAddr, "etcd": &s.etcdAddr, "S3": &s.s3URL}[line[1]] = line[2]
+	}
+	s.s3URL = strings.TrimSuffix(s.s3URL, "/"+spendBucket)
+	if s.url == "" || s.kafkaAddr == "" || s.etcdAddr == "" || s.s3URL == "" {
+		t.Fatalf("not all addresses are in\n%s", s.said())
+	}
+	return s
+}
+
+// launch starts the whole system and does not wait for it.
+func launch(t *testing.T, data string, args ...string) *stack {
+	t.Helper()
+	s := &stack{t: t, data: data, ended: make(chan error, 1), serves: make(chan struct{}), stderr: &bytes.Buffer{}}
 	all := append([]string{"up", "--data", data, "--listen", "127.0.0.1:0"}, toronto...)
 	s.cmd = exec.Command(program, append(all, args...)...)
 	s.cmd.Stderr = s.stderr
@@ -68,9 +100,8 @@ func up(t *testing.T, data string, args ...string) *stack {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	serves := make(chan struct{})
 	go func() {
-		said := sync.OnceFunc(func() { close(serves) })
+		said := sync.OnceFunc(func() { close(s.serves) })
 		for in := bufio.NewScanner(stdout); in.Scan(); {
 			s.mu.Lock()
 			s.stdout.WriteString(in.Text() + "\n")
@@ -82,27 +113,14 @@ func up(t *testing.T, data string, args ...string) *stack {
 		s.ended <- s.cmd.Wait()
 	}()
 	t.Cleanup(func() {
-		if s.cmd.ProcessState == nil {
+		runs := s.cmd.ProcessState == nil
+		if runs {
 			s.kill()
 		}
-		if t.Failed() {
-			t.Logf("angelowl up said\n%s%s", s.said(), s.stderr)
+		if said := s.stderr.String(); t.Failed() && (runs || said != "") {
+			t.Logf("angelowl up said\n%s%s", s.said(), said)
 		}
 	})
-	select {
-	case <-serves:
-	case err := <-s.ended:
-		t.Fatalf("angelowl up ended: %v\n%s%s", err, s.said(), s.stderr)
-	case <-time.After(limit):
-		t.Fatalf("angelowl up hangs\n%s", s.said())
-	}
-	for _, line := range address.FindAllStringSubmatch(s.said(), -1) {
-		*map[string]*string{"Open": &s.url, "Kafka": &s.kafkaAddr, "etcd": &s.etcdAddr, "S3": &s.s3URL}[line[1]] = line[2]
-	}
-	s.s3URL = strings.TrimSuffix(s.s3URL, "/"+spendBucket)
-	if s.url == "" || s.kafkaAddr == "" || s.etcdAddr == "" || s.s3URL == "" {
-		t.Fatalf("not all addresses are in\n%s", s.said())
-	}
 	return s
 }
 
@@ -118,22 +136,26 @@ func (s *stack) kill() {
 	if err := s.cmd.Process.Kill(); err != nil {
 		s.t.Fatal(err)
 	}
-	<-s.ended
+	_ = s.over() // killed
 }
 
-// interrupt ends it as Ctrl-C does, and holds that it drains.
+// interrupt ends it as Ctrl-C does, and holds that it drains and has had nothing to complain of.
 func (s *stack) interrupt() {
+	s.t.Helper()
+	s.drain()
+	if text := complaints(s.stderr.String()); text != "" {
+		s.t.Errorf("all is well, and yet it says %s", text)
+	}
+}
+
+// drain ends it as Ctrl-C does.
+func (s *stack) drain() {
 	s.t.Helper()
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
 		s.t.Fatal(err)
 	}
-	select {
-	case err := <-s.ended:
-		if err != nil || complaints(s.stderr.String()) != "" {
-			s.t.Errorf("Ctrl-C ends it with %v\n%s", err, s.stderr)
-		}
-	case <-time.After(limit):
-		s.t.Fatal("Ctrl-C does not end it")
+	if err := s.over(); err != nil {
+		s.t.Fatalf("Ctrl-C ends it with %v\n%s", err, s.stderr)
 	}
 }
 
@@ -146,7 +168,7 @@ func (s *stack) await(what string, f func(context.Context) (bool, error)) {
 	defer tick.Stop()
 	for {
 		done, err := f(ctx)
-		if err != nil {
+		if err != nil && !s.shaky {
 			s.t.Fatalf("waiting for %s: %v\n%s", what, err, s.stderr)
 		}
 		if done {
@@ -155,7 +177,7 @@ func (s *stack) await(what string, f func(context.Context) (bool, error)) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			s.t.Fatalf("%s does not come about", what)
+			s.t.Fatalf("%s does not come about; the last error was: %v", what, err)
 		}
 	}
 }
@@ -248,8 +270,8 @@ func (s *stack) put(upload, suffix string, file []byte) {
 	}
 }
 
-// rewarded waits until a file has been read to its end and all that was queued is dealt with.
-func (s *stack) rewarded(upload string) {
+// reported waits until a file has been read to its end.
+func (s *stack) reported(upload string) {
 	s.t.Helper()
 	client := s.s3()
 	s.await("the report of the upload", func(ctx context.Context) (bool, error) {
@@ -263,101 +285,104 @@ func (s *stack) rewarded(upload string) {
 		}
 		return true, out.Body.Close()
 	})
-	kafka := s.kafka()
-	defer kafka.Close()
+}
+
+// rewarded waits until a file has been read to its end and all that was queued is dealt with.
+func (s *stack) rewarded(upload string) {
+	s.t.Helper()
+	s.reported(upload)
 	s.await("the rewards", func(ctx context.Context) (bool, error) {
-		lags, err := rewarder.Lag(ctx, kafka, group, record.Topic)
-		var left int64
-		for _, l := range lags {
-			left += l.Records()
-		}
-		return left == 0 && len(lags) > 0, err
+		left, err := lag(ctx, s.kafka())
+		return left == 0, err
 	})
+}
+
+// lag is how many records are still to be rewarded.
+func lag(ctx context.Context, kafka sarama.Client) (left int64, err error) {
+	lags, err := rewarder.Lag(ctx, kafka, group, record.Topic)
+	if err == nil && len(lags) == 0 {
+		err = errors.New("the topic has no partitions")
+	}
+	for _, l := range lags {
+		left += l.Records()
+	}
+	return left, err
 }
 
 func (s *stack) kafka() sarama.Client {
 	s.t.Helper()
+	if s.kafkaClient == nil {
+		s.kafkaClient = kafkaClient(s.t, s.kafkaAddr)
+	}
+	return s.kafkaClient
+}
+
+func kafkaClient(t *testing.T, addr string) sarama.Client {
+	t.Helper()
 	conf := sarama.NewConfig()
 	conf.Version = sarama.V3_6_0_0
 	conf.Consumer.Return.Errors = true
 	conf.Consumer.MaxWaitTime = 10 * time.Millisecond
-	client, err := sarama.NewClient([]string{s.kafkaAddr}, conf)
+	client, err := sarama.NewClient([]string{addr}, conf)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return client
-}
-
-// deadLetters are the ids of the transactions that were set aside.
-func (s *stack) deadLetters() map[string]bool {
-	s.t.Helper()
-	client := s.kafka()
-	defer client.Close()
-	const topic = record.Topic + record.DeadLetterSuffix
-	end, err := client.GetOffset(topic, 0, sarama.OffsetNewest)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	ids := map[string]bool{}
-	if end == 0 {
-		return ids
-	}
-	consumer, err := sarama.NewConsumerFromClient(client)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer consumer.Close()
-	part, err := consumer.ConsumePartition(topic, 0, sarama.OffsetOldest)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer part.Close()
-	for at := int64(0); at < end; {
-		select {
-		case m := <-part.Messages():
-			var tx struct {
-				ID string `json:"id"`
-			}
-			if err := json.Unmarshal(m.Value, &tx); err != nil {
-				s.t.Fatal(err)
-			}
-			ids[tx.ID] = true
-			at = m.Offset + 1
-		case err := <-part.Errors():
-			s.t.Fatal(err)
-		case <-time.After(limit):
-			s.t.Fatal("the dead letters do not come")
-		}
-	}
-	return ids
 }
 
 func (s *stack) etcd() *clientv3.Client {
 	s.t.Helper()
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{s.etcdAddr}, DialTimeout: 5 * time.Second})
-	if err != nil {
-		s.t.Fatal(err)
+	if s.etcdClient == nil {
+		client, err := clientv3.New(clientv3.Config{Endpoints: []string{s.etcdAddr}, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.etcdClient = client
 	}
-	s.t.Cleanup(func() { _ = client.Close() })
-	return client
+	return s.etcdClient
+}
+
+// over waits for its end, and lets go of what would look for it for ever.
+func (s *stack) over() error {
+	if s.etcdClient != nil {
+		_ = s.etcdClient.Close()
+	}
+	if s.kafkaClient != nil {
+		_ = s.kafkaClient.Close()
+	}
+	select {
+	case err := <-s.ended:
+		return err
+	case <-time.After(limit):
+		return errors.New("it does not end")
+	}
 }
 
 // inForce waits until what stands under a rule's key is in force in every partition.
 func (s *stack) inForce(kind rulebook.Kind, id string) {
 	s.t.Helper()
-	client, kafka := s.etcd(), s.kafka()
-	defer kafka.Close()
-	partitions, err := kafka.Partitions(record.Topic)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	rule, err := client.Get(s.t.Context(), rulebook.Key(kind, id))
+	rule, err := s.etcd().Get(s.t.Context(), rulebook.Key(kind, id))
 	if err != nil || len(rule.Kvs) != 1 {
 		s.t.Fatalf("the %s %s is not in etcd: %v", kind, id, err)
 	}
+	s.everywhere(rule.Kvs[0].ModRevision)
+}
+
+// everywhere waits until the rules of a revision of etcd are in force in every partition.
+func (s *stack) everywhere(revision int64) {
+	s.t.Helper()
+	partitions, err := s.kafka().Partitions(record.Topic)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	// Revisions of an etcd that was lost may be higher.
+	epoch, err := s.etcd().Get(s.t.Context(), rulebook.EpochKey)
+	if err != nil || len(epoch.Kvs) != 1 {
+		s.t.Fatalf("etcd has no epoch: %v", err)
+	}
 	s.await("the rules to be in force", func(ctx context.Context) (bool, error) {
 		for _, p := range partitions {
-			got, err := client.Get(ctx, rulebook.InForceKey(record.Topic, p))
+			got, err := s.etcd().Get(ctx, rulebook.InForceKey(record.Topic, p))
 			if err != nil || len(got.Kvs) == 0 {
 				return false, err
 			}
@@ -365,7 +390,7 @@ func (s *stack) inForce(kind rulebook.Kind, id string) {
 			if err := json.Unmarshal(got.Kvs[0].Value, &f); err != nil {
 				return false, err
 			}
-			if f.Revision < rule.Kvs[0].ModRevision {
+			if f.Revision < revision || strconv.FormatInt(f.Epoch, 10) != string(epoch.Kvs[0].Value) {
 				return false, nil
 			}
 		}
