@@ -8,7 +8,7 @@ STATICCHECK := bin/staticcheck
 LISTEN ?= 127.0.0.1:8080
 DATA ?= ./.angelowl
 
-.PHONY: help up build check test test-long fuzz bench clean needs needs-race lint format vet staticcheck tidy unit race e2e
+.PHONY: help up build check test test-long test-needs test-engines engines bin/engines fuzz bench clean needs needs-race lint format vet staticcheck tidy unit race e2e
 
 help: ## this page
 	@echo 'make TARGET, where TARGET is'
@@ -24,10 +24,13 @@ build: needs ## build bin/angelowl
 
 check: needs lint ## what needs Go alone: format, vet, linters, module files, unit tests
 	@$(STEP) 'unit tests' $(MAKE) -s unit
-	@$(STEP) 'the embedded system, short' go test -short ./local/...
+	@$(STEP) 'the embedded system, short, without real engines' env ANGELOWL_ENGINES=none go test -short ./local/...
 
-test: needs-race needs lint ## everything that CI runs: check, the race detector, the system end to end
+test: test-needs lint ## everything that CI runs: check, the race detector, the system end to end on real engines
 	@$(STEP) 'unit tests' $(MAKE) -s unit
+	@bin/engines run -- $(MAKE) -s test-engines
+
+test-engines:
 	@$(STEP) 'race detector' $(MAKE) -s race
 	@$(STEP) 'the system end to end' $(MAKE) -s e2e
 
@@ -37,9 +40,12 @@ lint: needs $(STATICCHECK)
 	@$(STEP) 'staticcheck' $(MAKE) -s staticcheck
 	@$(STEP) 'module files are tidy' $(MAKE) -s tidy
 
-test-long: needs needs-race ## the long forms of the tests and all fuzz targets, an hour or so
-	@$(STEP) 'long tests' env ANGELOWL_LONG=1 go test -count=1 -timeout 120m $(PACKAGES)
+test-long: test-needs ## the long forms of the tests and all fuzz targets, an hour or so
+	@$(STEP) 'long tests' bin/engines run -- env ANGELOWL_LONG=1 go test -count=1 -timeout 120m $(PACKAGES)
 	@$(STEP) 'fuzz' $(MAKE) -s fuzz FUZZTIME=1m
+
+engines: bin/engines ## install the real engines that the tests run on; docs/engines.md
+	@bin/engines install
 
 bench: needs ## the benchmarks of docs/benchmarks
 	go test -run '^$$' -bench . -benchmem ./loyalty/...
@@ -53,6 +59,12 @@ needs:
 
 needs-race:
 	@command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null || { echo 'The race detector needs a C compiler: install gcc or clang. `make check` does without.'; exit 1; }
+
+test-needs: needs needs-race bin/engines
+	@$(STEP) 'real engines are installed' bin/engines install
+
+bin/engines: needs
+	@go build -o bin/engines ./local/cmd/engines
 
 $(STATICCHECK): .ci/tools/go.mod .ci/tools/go.sum
 	@$(STEP) 'build staticcheck' env GOWORK=off go build -C .ci/tools -o ../../bin/ honnef.co/go/tools/cmd/staticcheck
@@ -69,7 +81,7 @@ unit:
 	@go test $(filter-out ./local/...,$(PACKAGES))
 # What runs bin/angelowl as a process of its own is left to e2e: the detector would not see into it.
 race:
-	@go test -race -short $$(go list $(PACKAGES) | grep -v -e '/local/spine_test$$' -e '/local/ops_test$$')
+	@go test -race -short $$(go list $(PACKAGES) | grep -v -e '/local/spine_test$$' -e '/local/ops_test$$' -e '/local/poison_test$$')
 e2e:
 	@go test -count=1 -timeout 20m ./local/...
 FUZZTIME ?= 10s
