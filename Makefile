@@ -47,7 +47,7 @@ test-long: test-needs ## the long forms of the tests and all fuzz targets, an ho
 engines: bin/engines ## install the real engines that the tests run on; docs/engines.md
 	@bin/engines install
 
-bench: needs ## the benchmarks of docs/benchmarks
+bench: needs ## the benchmarks of loyalty; docs/benchmarks has the others, each with its command
 	go test -run '^$$' -bench . -benchmem ./loyalty/...
 
 clean: ## remove what was built; the data of `make up` stay
