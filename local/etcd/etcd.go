@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +28,7 @@ type Server struct {
 	failed  chan error
 	broken  chan struct{} // closed when the member cannot go on, nor end
 	forward sync.WaitGroup
+	stop    context.CancelFunc // of keeping room
 	// Endpoint is the address for clients, such as 127.0.0.1:43211.
 	Endpoint string
 }
@@ -74,7 +77,30 @@ func Start(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 			s.fail(err)
 		}
 	})
+	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.forward.Go(func() { keepRoom(keep, filepath.Join(dir, "member", "snap", "db")) })
 	return s, nil
+}
+
+// keepRoom reserves the room of the database's file, now and whenever the file has become longer, until
+// ctx ends. Where that fails, by a disk that is full already or that cannot do it, etcd fails at the
+// next write that needs room, as it would have anyway.
+func keepRoom(ctx context.Context, path string) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for reserved := int64(0); ; {
+		if info, err := os.Stat(path); err == nil && info.Size() != reserved {
+			if size, err := reserve(path); err == nil {
+				reserved = size
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // start starts the member. One that fails for good while it does never returns.
@@ -111,6 +137,9 @@ func (s *Server) fail(err error) {
 // Close stops the member and waits for it, unless it cannot end.
 func (s *Server) Close() {
 	s.serving.Store(false)
+	if s.stop != nil {
+		s.stop()
+	}
 	select {
 	case <-s.broken:
 		return
