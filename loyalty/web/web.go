@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty"
@@ -28,6 +29,7 @@ const RequestIDHeader = "X-Request-Id"
 
 type options struct {
 	identify func(*http.Request) (Caller, error)
+	public   []string
 	maxBody  int64
 }
 
@@ -37,6 +39,12 @@ type Option func(*options)
 // WithIdentity says who calls. Without it everybody is the anonymous admin.
 func WithIdentity(identify func(*http.Request) (Caller, error)) Option {
 	return func(o *options) { o.identify = identify }
+}
+
+// WithPublic names the routes, as they are registered, that take whoever comes: nobody is asked who
+// calls. It goes for all methods of them.
+func WithPublic(routes ...string) Option {
+	return func(o *options) { o.public = append(o.public, routes...) }
 }
 
 // WithMaxBody is another limit than MaxBody for all routes.
@@ -59,7 +67,12 @@ func New(log *slog.Logger, opts ...Option) *gin.Engine {
 	}
 	r.Use(observe(log), recovery, LimitBody(o.maxBody))
 	r.GET("/health", func(c *gin.Context) { JSON(c, http.StatusOK, gin.H{"status": "OK"}) })
-	r.Use(Identify(o.identify))
+	identify := Identify(o.identify)
+	r.Use(func(c *gin.Context) {
+		if !slices.Contains(o.public, c.FullPath()) {
+			identify(c)
+		}
+	})
 	r.NoRoute(func(c *gin.Context) {
 		Fail(c, &Error{http.StatusNotFound, "not_found", "there is no such address"})
 	})
@@ -179,14 +192,6 @@ type limitedBody struct {
 	io.ReadCloser
 	whole io.ReadCloser
 }
-
-// Caller is who sent a request.
-type Caller struct{ ID, Role string }
-
-// Anonymous is who calls while there is no sign-in.
-var Anonymous = Caller{ID: "anonymous", Role: "admin"}
-
-func anonymous(*http.Request) (Caller, error) { return Anonymous, nil }
 
 // Identify is the one middleware that says who calls. An error of identify is the answer.
 func Identify(identify func(*http.Request) (Caller, error)) gin.HandlerFunc {

@@ -81,7 +81,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"health has no envelope", "GET", "/health", "", 200, `{"status":"OK"}`},
 		{"a nil list is an empty one", "GET", "/list", "", 200, `{"data":[]}`},
-		{"everybody is the anonymous admin", "GET", "/caller", "", 200, `{"data":{"ID":"anonymous","Role":"admin"}}`},
+		{"everybody is the anonymous admin", "GET", "/caller", "", 200, `{"data":{"ID":"anonymous","Role":"admin","Must":"","Session":0}}`},
 		{"no such route", "GET", "/nowhere", "", 404, `{"error":"there is no such address","code":"not_found"}`},
 		{"a slash too many is no route", "GET", "/list/", "", 404, `{"error":"there is no such address","code":"not_found"}`},
 		{"wrong method", "DELETE", "/list", "", 405, `{"error":"DELETE is not allowed here","code":"method_not_allowed"}`},
@@ -182,14 +182,14 @@ func TestIdentityStandsBeforeEveryRouteButHealth(t *testing.T) {
 		if req.Header.Get("Authorization") == "" {
 			return Caller{}, &Error{http.StatusUnauthorized, "no_token", "who are you?"}
 		}
-		return Caller{"u1", "user"}, nil
+		return Caller{ID: "u1", Role: "user"}, nil
 	}))
 	for path, want := range map[string]int{"/list": 401, "/nowhere": 401, "/health": 200} {
 		if w := do(r, "GET", path, ""); w.Code != want {
 			t.Errorf("%s: %d", path, w.Code)
 		}
 	}
-	if w := do(r, "GET", "/caller", "", "Authorization", "x"); strings.TrimSpace(w.Body.String()) != `{"data":{"ID":"u1","Role":"user"}}` {
+	if w := do(r, "GET", "/caller", "", "Authorization", "x"); strings.TrimSpace(w.Body.String()) != `{"data":{"ID":"u1","Role":"user","Must":"","Session":0}}` {
 		t.Error(w.Body)
 	}
 }
