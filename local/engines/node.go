@@ -151,7 +151,7 @@ func (n *Node) launch(ctx context.Context) error {
 		return err
 	}
 	for _, port := range n.ports {
-		if err := free(n.host, port); err != nil {
+		if err := freed(ctx, n.host, port); err != nil {
 			return fmt.Errorf("port %d, which it had before, is taken by another process now: %w; end that one, or use another folder", port, err)
 		}
 	}

@@ -3,12 +3,17 @@
 package engines
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
+	"time"
 )
 
 // Ports are taken from below those that Linux and others give to outgoing connections: a port of
@@ -26,7 +31,7 @@ func freePorts(n int, hosts []string) ([]int, error) {
 		for _, host := range hosts {
 			last = errors.Join(last, free(host, port))
 		}
-		if last == nil && !slices.Contains(ports, port) {
+		if last == nil && !slices.Contains(ports, port) && reserve(port) {
 			ports = append(ports, port)
 		}
 		if len(ports) == n {
@@ -34,6 +39,53 @@ func freePorts(n int, hosts []string) ([]int, error) {
 		}
 	}
 	return nil, fmt.Errorf("finding free ports on %v: %w", hosts, last)
+}
+
+// reserve takes a port for an engine of this process, and returns false where another engine on this
+// machine, of this process or of another, has been given it: engines that start at the same time find
+// it free, since each takes seconds until it listens. What it takes it keeps for as long as the process
+// lives; by then an engine that goes on is listening.
+func reserve(port int) bool {
+	dir := filepath.Join(os.TempDir(), "angelowl-ports")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return true // it is a help, no promise
+	}
+	_ = os.Chmod(dir, 0o777) // it may be another user's, and then it is open already
+	f, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(port)), os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		return true
+	}
+	fd, err := syscall.Dup(int(f.Fd())) // no finalizer closes it
+	f.Close()
+	if err != nil {
+		return true
+	}
+	syscall.CloseOnExec(fd)
+	if err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = syscall.Close(fd)
+		return false
+	}
+	return true
+}
+
+// freed waits until a port can be listened on. A process that is being made has, for a moment, what
+// this one had open, a port that was just tried out too.
+func freed(ctx context.Context, host string, port int) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := free(host, port)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // free says why a port cannot be listened on.
