@@ -3,7 +3,6 @@ package token_test
 import (
 	"bytes"
 	"context"
-	"crypto/elliptic"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -71,7 +70,10 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	}
 	public := s.Key()
 	hmac := func() string {
-		point := elliptic.Marshal(elliptic.P256(), s.Private.X, s.Private.Y) //nolint:staticcheck // the form an attacker would use
+		point, err := s.Private.PublicKey.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
 		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: point}, (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", public.KeyID))
 		if err != nil {
 			t.Fatal(err)
