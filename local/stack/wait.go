@@ -50,9 +50,27 @@ func (s *Stack) AwaitRules(ctx context.Context) (loyalty.Hash, error) {
 			return loyalty.Hash{}, fmt.Errorf("waiting for the rules to be published: %w", err)
 		}
 	}
-	live, err := rulebook.Load(ctx, s.Etcd, s.Home)
-	if errors.Is(err, rulebook.ErrEmpty) {
-		return loyalty.Hash{}, ErrNoRules
+	// The last of the publishers to have filled etcd begins the epoch, after its outbox is empty.
+	var live rulebook.Snapshot
+	err := until(ctx, func(ctx context.Context) (_ bool, err error) {
+		if live, err = rulebook.Load(ctx, s.Etcd, s.Home); !errors.Is(err, rulebook.ErrEmpty) {
+			return err == nil, err
+		}
+		rules := int64(0)
+		for _, k := range rulebook.Kinds {
+			some, err := s.Etcd.Get(ctx, rulebook.Key(k, ""), clientv3.WithPrefix(), clientv3.WithCountOnly())
+			if err != nil {
+				return false, err
+			}
+			rules += some.Count
+		}
+		if rules == 0 {
+			return false, ErrNoRules
+		}
+		return false, nil
+	})
+	if errors.Is(err, ErrNoRules) {
+		return loyalty.Hash{}, err
 	}
 	if err != nil {
 		return loyalty.Hash{}, fmt.Errorf("waiting for the rules to be published: %w", err)
