@@ -7,20 +7,15 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
 )
 
-// producerConfig is how rows are produced: idempotent, acknowledged by all replicas in sync, and
-// to the partition that every client of the topic takes for a key (murmur2, as Kafka's own).
-//
-// It waits some 10 s for Kafka to elect a leader. Once the file has failed there is nothing to
-// wait for: sarama pauses before each message that is left, and with thousands of them in flight
-// the invocation would not end.
+// producerConfig waits some 10 s for Kafka to elect a leader. Once the file has failed there is
+// nothing to wait for: sarama pauses before each message that is left, and with thousands of them in
+// flight the invocation would not end.
 func producerConfig(failed <-chan struct{}) *sarama.Config {
-	c := sarama.NewConfig()
-	c.ClientID = "angelowl-ingestor"
-	c.Version = sarama.V3_6_0_0
-	c.Net.MaxOpenRequests = 1
-	c.Net.DialTimeout = 5 * time.Second
+	c := kafkaconn.Producer("angelowl-ingestor")
 	pause := func(int, int) time.Duration {
 		select {
 		case <-failed:
@@ -32,13 +27,8 @@ func producerConfig(failed <-chan struct{}) *sarama.Config {
 	c.Metadata.Timeout = 20 * time.Second // of all tries, where connecting hangs
 	c.Metadata.Retry.Max = 40
 	c.Metadata.Retry.BackoffFunc = pause
-	c.Producer.Idempotent = true
-	c.Producer.RequiredAcks = sarama.WaitForAll
-	c.Producer.Partitioner = sarama.NewMurmur2Partitioner
 	c.Producer.Retry.Max = 40
 	c.Producer.Retry.BackoffFunc = pause
-	c.Producer.Return.Successes = true
-	c.Producer.Return.Errors = true
 	return c
 }
 

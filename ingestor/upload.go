@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/spendcsv"
 )
@@ -177,8 +178,7 @@ func (h *Handler) read(ctx context.Context, report *Report, body io.Reader, coun
 }
 
 func (h *Handler) copyRows(ctx context.Context, report *Report, rows *spendcsv.Reader, q *queue, refused *spendcsv.RefusedWriter, counts *tally) error {
-	format := []byte(strconv.Itoa(record.Format))
-	source := []byte("upload:" + report.Upload)
+	source := []byte(record.SourceUpload + report.Upload)
 	var row spendcsv.Row
 	for {
 		switch err := rows.Read(&row); {
@@ -192,16 +192,8 @@ func (h *Handler) copyRows(ctx context.Context, report *Report, rows *spendcsv.R
 			raw := row.Raw // Parse trims; what is refused is shown as it was sent
 			tx, err := raw.Parse(h.cfg.Home)
 			if err == nil {
-				err := q.send(ctx, &sarama.ProducerMessage{
-					Topic: h.cfg.Topic,
-					Key:   sarama.StringEncoder(tx.CardID.String()),
-					Value: sarama.ByteEncoder(tx.AppendJSON(make([]byte, 0, 512))),
-					Headers: []sarama.RecordHeader{
-						{Key: headerFormat, Value: format},
-						{Key: headerSource, Value: source},
-						{Key: headerLine, Value: strconv.AppendInt(nil, int64(row.Line), 10)},
-					},
-				})
+				err := q.send(ctx, kafkaconn.Transaction(h.cfg.Topic, &tx, source,
+					sarama.RecordHeader{Key: headerLine, Value: strconv.AppendInt(nil, int64(row.Line), 10)}))
 				if err != nil {
 					return err
 				}
@@ -217,11 +209,7 @@ func (h *Handler) copyRows(ctx context.Context, report *Report, rows *spendcsv.R
 	}
 }
 
-var (
-	headerFormat = []byte(record.HeaderFormat)
-	headerSource = []byte(record.HeaderSource)
-	headerLine   = []byte(record.HeaderLine)
-)
+var headerLine = []byte(record.HeaderLine)
 
 // writeReport writes the report: the last thing that is done for a file.
 func (h *Handler) writeReport(ctx context.Context, report *Report) error {

@@ -223,19 +223,26 @@ type transactionJSON struct {
 // DecodeTransaction reads a transaction's JSON, as merchants post it and as the log holds it, and
 // validates it like Parse. Fields that are not a transaction's are ignored.
 func DecodeTransaction(data []byte, home Currency) (Transaction, error) {
-	if !utf8.Valid(data) {
-		return Transaction{}, FieldErrors{invalid("", "not_utf8", "the transaction is not valid UTF-8")}
-	}
-	var raw RawTransaction
-	if !raw.scan(string(data)) {
-		var err error
-		if raw, err = unmarshalTransaction(data); err != nil {
-			return Transaction{}, err
-		}
+	raw, err := DecodeRaw(data)
+	if err != nil {
+		return Transaction{}, err
 	}
 	t, err := raw.Parse(home)
 	t.detach()
 	return t, err
+}
+
+// DecodeRaw reads a transaction's JSON and leaves what its fields say to Parse. Its errors are
+// FieldErrors; where it is the whole that is wrong they name no field.
+func DecodeRaw(data []byte) (RawTransaction, error) {
+	if !utf8.Valid(data) {
+		return RawTransaction{}, FieldErrors{invalid("", "not_utf8", "the transaction is not valid UTF-8")}
+	}
+	var raw RawTransaction
+	if raw.scan(string(data)) {
+		return raw, nil
+	}
+	return unmarshalTransaction(data)
 }
 
 func unmarshalTransaction(data []byte) (RawTransaction, error) {

@@ -20,10 +20,11 @@ const (
 
 // Header names. Values are text.
 const (
-	HeaderFormat = "format" // the version of the value's format; see Format
-	HeaderKind   = "kind"   // absent for a transaction, KindMarker for a rule marker
-	HeaderSource = "source" // who sent it: "upload:<id>" or "account:<id>"
-	HeaderLine   = "line"   // the line of the upload, 1 being the header row
+	HeaderFormat    = "format"     // the version of the value's format; see Format
+	HeaderKind      = "kind"       // absent for a transaction, KindMarker for a rule marker
+	HeaderSource    = "source"     // who sent it: SourceUpload or SourceAccount and an id
+	HeaderLine      = "line"       // the line of the upload, 1 being the header row
+	HeaderRequestID = "request_id" // of the request that brought it, as in the logs
 
 	// Of a dead letter, beside the headers that the record had:
 	HeaderReason      = "dead-reason"      // a snake_case code
@@ -42,6 +43,12 @@ const (
 	// Of the mark alone:
 	HeaderResentTo = "resent-to"     // where the record is now, partition/offset
 	HeaderMended   = "resent-mended" // the fields that were set, by comma
+)
+
+// What stands before the id in HeaderSource.
+const (
+	SourceUpload  = "upload:"
+	SourceAccount = "account:"
 )
 
 // Format is the version of the formats that this program writes, and the newest that it reads.

@@ -26,6 +26,9 @@ const maxFolded = 6
 // fold is the full case folding of a text. Bytes that are not UTF-8 stay as they are.
 func fold(s string) string { return string(appendFold(make([]byte, 0, len(s)+8), s)) }
 
+// EqualFold says whether two texts are the same by full case folding, as a merchant's name is found.
+func EqualFold(a, b string) bool { return fold(a) == fold(b) }
+
 func appendFold(b []byte, s string) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]
