@@ -3,7 +3,6 @@ package authorizer
 import (
 	"bytes"
 	"context"
-	"crypto/elliptic"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -108,7 +107,10 @@ func TestAForgedTokenIsUnauthorized(t *testing.T) {
 		return raw
 	}
 	confused := func() string {
-		point := elliptic.Marshal(elliptic.P256(), s.Private.X, s.Private.Y) //nolint:staticcheck // the form an attacker would use
+		point, err := s.Private.PublicKey.Bytes() // the form an attacker would use
+		if err != nil {
+			t.Fatal(err)
+		}
 		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: point}, (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", s.ID))
 		if err != nil {
 			t.Fatal(err)
