@@ -171,6 +171,9 @@ func send(client *http.Client, req *http.Request) (int, []byte, error) {
 	if id, ok := req.Context().Value(requestIDKey).(string); ok {
 		req.Header.Set("X-Request-Id", id)
 	}
+	// All that is asked may be asked twice. This says so to net/http, and is not sent: a connection that
+	// died while nobody used it is then replaced, not only for GET.
+	req.Header["Idempotency-Key"] = nil
 	res, err := client.Do(req)
 	if err != nil {
 		return 0, nil, fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -1,0 +1,26 @@
+package profile
+
+import (
+	"net"
+	"net/http"
+	"time"
+)
+
+// NewHTTPClient is the client that services ask profiler by. Each question ends after five seconds,
+// whatever becomes of it: somebody waits for the answer.
+func NewHTTPClient() *http.Client {
+	return &http.Client{
+		Timeout: 5 * time.Second,
+		Transport: &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout:    2 * time.Second,
+			ResponseHeaderTimeout:  4 * time.Second,
+			ExpectContinueTimeout:  time.Second,
+			IdleConnTimeout:        time.Minute, // shorter than the two minutes after which a server of ours hangs up
+			MaxIdleConnsPerHost:    16,
+			MaxResponseHeaderBytes: 64 << 10,
+			ForceAttemptHTTP2:      true,
+		},
+	}
+}
