@@ -22,6 +22,10 @@ require github.com/angelowl-loyalties/app/ingestor v0.0.0
 
 replace github.com/angelowl-loyalties/app/ingestor => ../ingestor
 
+require github.com/angelowl-loyalties/app/publish-single v0.0.0
+
+replace github.com/angelowl-loyalties/app/publish-single => ../publish-single
+
 require (
 	github.com/IBM/sarama v1.61.1
 	github.com/angelowl-loyalties/app/loyalty v0.0.0
