@@ -93,7 +93,7 @@ type errorJSON struct {
 }
 
 // answer is what API Gateway passes on.
-func answer(status int, requestID string, v any) events.APIGatewayProxyResponse {
+func (h *Handler) answer(status int, requestID string, v any) events.APIGatewayProxyResponse {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -109,6 +109,10 @@ func answer(status int, requestID string, v any) events.APIGatewayProxyResponse 
 			"X-Request-Id":           requestID,
 		},
 		Body: b.String(),
+	}
+	if h.cfg.Portal != "" {
+		r.Headers["Access-Control-Allow-Origin"] = h.cfg.Portal
+		r.Headers["Access-Control-Expose-Headers"] = "X-Request-Id,Retry-After"
 	}
 	switch status {
 	case http.StatusServiceUnavailable:

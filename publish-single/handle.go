@@ -43,7 +43,7 @@ func (h *Handler) Handle(ctx context.Context, event events.APIGatewayProxyReques
 	defer func() {
 		if p := recover(); p != nil {
 			log.Error("panic in the handler", "panic", loyalty.StarPANs(fmt.Sprint(p)), "stack", string(debug.Stack()))
-			response = answer(errInternal.status, r.id, errorJSON{Error: errInternal.message, Code: errInternal.code})
+			response = h.answer(errInternal.status, r.id, errorJSON{Error: errInternal.message, Code: errInternal.code})
 		}
 		log.Info("request", "method", event.HTTPMethod, "path", "/publish", "status", response.StatusCode,
 			"duration", h.deps.Clock().Sub(started), "caller", caller.Subject, "dry_run", r.dryRun)
@@ -59,9 +59,9 @@ func (h *Handler) Handle(ctx context.Context, event events.APIGatewayProxyReques
 	if err != nil {
 		f := failed(err)
 		logFailure(log, f)
-		return answer(f.status, r.id, errorJSON{Error: f.message, Code: f.code, Fields: f.fields}), nil
+		return h.answer(f.status, r.id, errorJSON{Error: f.message, Code: f.code, Fields: f.fields}), nil
 	}
-	return answer(status, r.id, struct {
+	return h.answer(status, r.id, struct {
 		Data Published `json:"data"`
 	}{data}), nil
 }

@@ -28,6 +28,9 @@ type Config struct {
 	Home  loyalty.Currency // the home currency
 	// RequireLimits refuses merchants that have no limits.
 	RequireLimits bool
+	// Portal is the origin whose pages may read answers in a browser; "" is none. API Gateway adds
+	// nothing to what a lambda answers.
+	Portal string
 	// Wait is the most that a request may take; 0 is 10 s. It ends before the invocation does, too.
 	Wait time.Duration
 }

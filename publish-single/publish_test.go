@@ -505,6 +505,38 @@ func TestARequestsID(t *testing.T) {
 	}
 }
 
+// API Gateway passes on what a lambda answers as it is: a browser shows the portal nothing else.
+func TestThePortalMayReadAnswers(t *testing.T) {
+	for portal, want := range map[string]string{"https://portal.example.com": "X-Request-Id,Retry-After", "": ""} {
+		w := start(t, func(c *publish.Config) { c.Portal = portal })
+		for _, e := range []events.APIGatewayProxyRequest{w.event(good, "dry-run", "true"), w.event("x"), w.event(good, "authorization", "")} {
+			r, err := w.h.Handle(t.Context(), e)
+			if err != nil || r.Headers["Access-Control-Allow-Origin"] != portal || r.Headers["Access-Control-Expose-Headers"] != want {
+				t.Errorf("%d: %v, %v", r.StatusCode, r.Headers, err)
+			}
+		}
+	}
+}
+
+func TestTwoOfAHeader(t *testing.T) {
+	w := start(t)
+	for name, status := range map[string]int{"Content-Type": 415, "Idempotency-Key": 400, "Dry-Run": 400} {
+		e := w.event(good, "dry-run", "true")
+		e.MultiValueHeaders = map[string][]string{name: {"true", "true"}}
+		for k, v := range e.Headers {
+			if !strings.EqualFold(k, name) {
+				e.MultiValueHeaders[k] = []string{v}
+			}
+		}
+		if name == "Content-Type" {
+			e.MultiValueHeaders[name] = []string{"application/json", "application/json"}
+		}
+		if a := w.send(e); a.Status != status {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+}
+
 func TestWhatIsMissing(t *testing.T) {
 	p := publishtest.Start(t)
 	whole := publish.Deps{Verifier: p.Verifier(), Profile: p.Client(), NewProducer: func(*sarama.Config) (sarama.SyncProducer, error) { return nil, nil }}

@@ -29,6 +29,7 @@ type settings struct {
 	Home    loyalty.Currency `env:"HOME_CURRENCY" default:"SGD" help:"the bank's currency, ISO 4217"`
 	Topic   string           `env:"TOPIC" default:"transaction" help:"the topic of transactions"`
 	Limits  bool             `env:"REQUIRE_MERCHANT_LIMITS" default:"false" help:"whether merchants whose account has no limits are refused"`
+	Portal  string           `env:"PORTAL_ORIGIN,optional" help:"the portal's origin, https://host, whose pages may read answers; default: none"`
 	Wait    time.Duration    `env:"PUBLISH_TIMEOUT" default:"10s" min:"1s" max:"25s" help:"how long a request may take before it is answered 503; the lambda's own timeout must be longer"`
 	JWKSURL string           `env:"JWKS_URL" help:"where profiler publishes the keys that tokens are verified with: http://profiler:8080/.well-known/jwks.json"`
 	Party   token.Party
@@ -40,6 +41,9 @@ type settings struct {
 func (s *settings) Check() []config.Problem {
 	if u, err := url.Parse(s.JWKSURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return []config.Problem{{Name: "JWKS_URL", Reason: "must be like http://profiler:8080/.well-known/jwks.json"}}
+	}
+	if u, err := url.Parse(s.Portal); err != nil || s.Portal != "" && s.Portal != u.Scheme+"://"+u.Host {
+		return []config.Problem{{Name: "PORTAL_ORIGIN", Reason: "must be like https://portal.example.com, without a path"}}
 	}
 	return nil
 }
@@ -63,7 +67,7 @@ func handler(s *settings, log *slog.Logger) (*publish.Handler, error) {
 	// Keys are read by the way; a request must not wait for long where they are known.
 	keys := &http.Client{Timeout: 3 * time.Second, Transport: client.Transport}
 	return publish.New(
-		publish.Config{Topic: s.Topic, Home: s.Home, RequireLimits: s.Limits, Wait: s.Wait},
+		publish.Config{Topic: s.Topic, Home: s.Home, RequireLimits: s.Limits, Portal: s.Portal, Wait: s.Wait},
 		publish.Deps{
 			Verifier: &token.Verifier{Party: s.Party, Keys: token.NewRemote(s.JWKSURL, keys, time.Now), Clock: time.Now},
 			Profile:  s.Profile.Client("publish-single", client, time.Now),
