@@ -486,6 +486,44 @@ func TestWithKafkaAway(t *testing.T) {
 	w.want("closed", w.event(good), 503, "log_unavailable")
 }
 
+// latecomer is a producer that must not be asked to send.
+type latecomer struct {
+	sarama.SyncProducer
+	closed chan struct{}
+}
+
+func (l latecomer) Close() error {
+	close(l.closed)
+	return nil
+}
+
+func (latecomer) SendMessage(*sarama.ProducerMessage) (int32, int64, error) {
+	panic("sent what nobody waits for")
+}
+
+func TestWhatNobodyWaitsForIsNotSent(t *testing.T) {
+	p := publishtest.Start(t)
+	p.Merchant(merchant, "null")
+	up, producer := make(chan struct{}), latecomer{closed: make(chan struct{})}
+	h, err := publish.New(publish.Config{Home: loyalty.MustCurrency("SGD"), Wait: 200 * time.Millisecond}, publish.Deps{
+		Verifier: p.Verifier(), Profile: p.Client(), Clock: p.Now,
+		NewProducer: func(*sarama.Config) (sarama.SyncProducer, error) {
+			<-up
+			return producer, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{Profiler: p, t: t, h: h}
+	w.want("connecting takes long", w.event(good), 503, "log_unavailable")
+	close(up)
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+	<-producer.closed
+}
+
 func TestARequestsID(t *testing.T) {
 	w := start(t)
 	for _, tt := range []struct{ gateway, header, want string }{
