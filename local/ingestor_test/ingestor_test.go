@@ -50,9 +50,11 @@ func TestMain(m *testing.M) {
 	if home, err = os.Getwd(); err != nil {
 		panic(err)
 	}
-	// sarama's metrics have one for the whole process. The HTTP server under the S3 server has one for
+	// sarama's metrics have one for the whole process, and a producer whose broker is away one that
+	// sleeps for 10 s and then ends. The HTTP server under the S3 server has one for
 	// the date, and looks every 10 s whether it was stopped.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
+		goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
 }

@@ -28,9 +28,11 @@ import (
 	"github.com/angelowl-loyalties/app/publish-single/publishtest"
 )
 
-// sarama's metrics have one for the whole process.
+// sarama's metrics have one for the whole process, and a producer whose broker is away one that sleeps
+// for 10 s and then ends.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
+		goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"))
 }
 
 const (
