@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/angelowl-loyalties/app/loyalty/config"
+	"github.com/angelowl-loyalties/app/loyalty/redact"
 )
 
 // Exit codes.
@@ -61,7 +62,7 @@ func Run[S any](ctx context.Context, name, about string, args []string, stdout, 
 		return exitUsage
 	}
 
-	log := slog.New(slog.NewJSONHandler(stderr, nil)).With("service", name)
+	log := Logger(stderr, name)
 	if !Settings(settings, *file, log) {
 		return exitUsage
 	}
@@ -75,6 +76,12 @@ func Run[S any](ctx context.Context, name, about string, args []string, stdout, 
 	}
 	log.Info("ended")
 	return 0
+}
+
+// Logger is the log of a program: JSON, in which secrets and card numbers are starred (see package
+// redact). Main makes it for programs that stay; a lambda does it itself.
+func Logger(w io.Writer, name string) *slog.Logger {
+	return slog.New(redact.Handler(slog.NewJSONHandler(w, nil))).With("service", name)
 }
 
 // Settings reads settings, logs each thing that is wrong or odd about them, and says whether they

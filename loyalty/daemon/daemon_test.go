@@ -23,6 +23,7 @@ func TestRun(t *testing.T) {
 	}{
 		{"an end without an error is 0", nil, 0, `"msg":"ended","service":"owl"`},
 		{"an error is 1 and logged", errors.New("no disk"), 1, `"error":"no disk"`},
+		{"a card number in it is starred", errors.New("no card 4111111111111111"), 1, `"error":"no card ************1111"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var log bytes.Buffer

@@ -20,6 +20,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/redact"
 	"github.com/spf13/cobra"
 )
 
@@ -70,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		if err := l.UnmarshalText([]byte(*level)); err != nil {
 			return nil, usageError{fmt.Errorf("--log %s: say debug, info, warn or error", *level)}
 		}
-		return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: l})), nil
+		return slog.New(redact.Handler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: l}))), nil
 	}
 	root.AddCommand(upCommand(logger), processCommand(logger), statusCommand(), deadLettersCommand(), replayCommand())
 
