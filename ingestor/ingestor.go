@@ -21,6 +21,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/uuid"
 
@@ -104,9 +105,10 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 // An event without records (s3:TestEvent) and records of anything but a new object are ignored.
 func (h *Handler) Handle(ctx context.Context, event events.S3Event) error {
 	var errs []error
+	logger := h.log(ctx)
 	for _, r := range event.Records {
 		bucket, key := r.S3.Bucket.Name, r.S3.Object.Key
-		log := h.deps.Log.With("bucket", bucket, "key", loyalty.StarPANs(key))
+		log := logger.With("bucket", bucket, "key", loyalty.StarPANs(key))
 		switch {
 		case bucket == "" || key == "" || !strings.HasPrefix(strings.TrimPrefix(r.EventName, "s3:"), "ObjectCreated:"):
 			log.Info("the event is not of a new object; it is ignored", "event", r.EventName)
@@ -125,6 +127,14 @@ func (h *Handler) Handle(ctx context.Context, event events.S3Event) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// log names the invocation, as AWS does.
+func (h *Handler) log(ctx context.Context) *slog.Logger {
+	if l, ok := lambdacontext.FromContext(ctx); ok {
+		return h.deps.Log.With("request_id", l.AwsRequestID)
+	}
+	return h.deps.Log
 }
 
 // keys are what an event's key may mean: S3 encodes keys like forms, other servers do not.

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/IBM/sarama"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -36,7 +37,7 @@ func (h *Handler) ingest(ctx context.Context, bucket string, keys []string) erro
 	if err != nil {
 		return err
 	}
-	log := h.deps.Log.With("upload", report.Upload)
+	log := h.log(ctx).With("upload", report.Upload)
 	if object == nil {
 		newTally().fill(&report)
 		report.State, report.Code, report.Error = Failed, "file_is_gone", "the file was deleted before it was read"
@@ -179,6 +180,10 @@ func (h *Handler) read(ctx context.Context, report *Report, body io.Reader, coun
 
 func (h *Handler) copyRows(ctx context.Context, report *Report, rows *spendcsv.Reader, q *queue, refused *spendcsv.RefusedWriter, counts *tally) error {
 	source := []byte(record.SourceUpload + report.Upload)
+	var request []sarama.RecordHeader
+	if l, ok := lambdacontext.FromContext(ctx); ok {
+		request = []sarama.RecordHeader{{Key: headerRequestID, Value: []byte(l.AwsRequestID)}}
+	}
 	var row spendcsv.Row
 	for {
 		switch err := rows.Read(&row); {
@@ -192,8 +197,8 @@ func (h *Handler) copyRows(ctx context.Context, report *Report, rows *spendcsv.R
 			raw := row.Raw // Parse trims; what is refused is shown as it was sent
 			tx, err := raw.Parse(h.cfg.Home)
 			if err == nil {
-				err := q.send(ctx, kafkaconn.Transaction(h.cfg.Topic, &tx, source,
-					sarama.RecordHeader{Key: headerLine, Value: strconv.AppendInt(nil, int64(row.Line), 10)}))
+				line := sarama.RecordHeader{Key: headerLine, Value: strconv.AppendInt(nil, int64(row.Line), 10)}
+				err := q.send(ctx, kafkaconn.Transaction(h.cfg.Topic, &tx, source, append(request[:len(request):len(request)], line)...))
 				if err != nil {
 					return err
 				}
@@ -209,7 +214,10 @@ func (h *Handler) copyRows(ctx context.Context, report *Report, rows *spendcsv.R
 	}
 }
 
-var headerLine = []byte(record.HeaderLine)
+var (
+	headerLine      = []byte(record.HeaderLine)
+	headerRequestID = []byte(record.HeaderRequestID)
+)
 
 // writeReport writes the report: the last thing that is done for a file.
 func (h *Handler) writeReport(ctx context.Context, report *Report) error {

@@ -28,6 +28,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -159,9 +160,13 @@ func (y *system) put(key string, body []byte, metadata map[string]string) {
 // tell invokes the lambda with an event of new objects, each bucket/key as S3 encodes it.
 func (y *system) tell(objects ...string) error {
 	y.t.Helper()
-	_, err := y.lambda.Invoke(y.t.Context(), event(objects...))
+	ctx := lambdacontext.NewContext(y.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: invocation})
+	_, err := y.lambda.Invoke(ctx, event(objects...))
 	return err
 }
+
+// invocation is the id that AWS gives each.
+const invocation = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
 // event is S3's event of new objects.
 func event(objects ...string) []byte {
@@ -298,7 +303,7 @@ func TestAFileIsQueuedAndReported(t *testing.T) {
 			headers[string(h.Key)] = string(h.Value)
 		}
 		card := tx.CardID.String()
-		if string(m.Key) != card || headers["source"] != "upload:"+upload || headers["format"] != "1" || len(headers) != 3 {
+		if string(m.Key) != card || headers["source"] != "upload:"+upload || headers["format"] != "1" || headers["request_id"] != invocation || len(headers) != 4 {
 			t.Errorf("key %s, headers %v of card %s", m.Key, headers, card)
 		}
 		if p, ok := partition[card]; ok && p != m.Partition {
@@ -324,6 +329,9 @@ func TestAFileIsQueuedAndReported(t *testing.T) {
 	}
 	golden(t, "report.json", y.object(ingestor.ReportKey(upload)))
 	golden(t, "refused.csv", y.object(ingestor.RefusedKey(upload)))
+	if !strings.Contains(y.log.String(), "request_id="+invocation) {
+		t.Errorf("the log does not name the invocation: %s", &y.log)
+	}
 }
 
 func TestNoPANGoesAnywhere(t *testing.T) {

@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/aws/aws-lambda-go/lambda"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -33,7 +35,7 @@ type settings struct {
 }
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("service", "ingestor")
+	log := daemon.Logger(os.Stderr, "ingestor")
 	var s settings
 	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
 		os.Exit(2)
@@ -62,7 +64,9 @@ func boundMemory() {
 }
 
 func handler(ctx context.Context, s *settings, log *slog.Logger) (*ingestor.Handler, error) {
-	aws, err := awsconfig.LoadDefaultConfig(ctx)
+	// S3 must begin to answer in time; how long a file takes is up to the invocation's end.
+	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = 30 * time.Second })
+	aws, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithHTTPClient(client))
 	if err != nil {
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
