@@ -17,6 +17,10 @@ import (
 	"github.com/angelowl-loyalties/app/campaignex"
 	"github.com/angelowl-loyalties/app/campaignex/postgres"
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
+	"github.com/angelowl-loyalties/app/loyalty/profile"
+	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/web"
+	"github.com/angelowl-loyalties/app/loyalty/web/webtest"
 	"github.com/glebarez/sqlite"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/goleak"
@@ -45,7 +49,13 @@ type answer struct {
 
 var now = time.Date(2021, 9, 1, 18, 0, 0, 0, time.UTC) // 2 September in Singapore
 
+// start starts it for an admin.
 func start(t *testing.T) api {
+	t.Helper()
+	return startFor(t, webtest.As(token.Admin), webtest.Sessions)
+}
+
+func startFor(t *testing.T, identify func(*http.Request) (web.Caller, error), session func(context.Context, string) (profile.Session, error)) api {
 	t.Helper()
 	options := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(OFF)", "foreign_keys(ON)"}}
 	db, err := gorm.Open(sqlite.Open("file:"+filepath.Join(t.TempDir(), "rules.db")+"?"+options.Encode()), &gorm.Config{Logger: logger.Discard})
@@ -73,6 +83,7 @@ func start(t *testing.T) api {
 	go func() {
 		ended <- campaignex.Run(ctx, cfg, campaignex.Deps{
 			Store: store, Etcd: etcd, Listener: l, Log: slog.New(slog.DiscardHandler), Clock: clock,
+			Identify: identify, Session: session,
 		})
 	}()
 	t.Cleanup(func() {
@@ -231,7 +242,7 @@ func TestARuleIsMadeReadChangedAndDeleted(t *testing.T) {
 			for _, h := range history.Data {
 				said = append(said, h.Action+" by "+h.Who)
 			}
-			if got := strings.Join(said, ", "); got != "deleted by anonymous, changed by anonymous, created by anonymous" || history.Total != 3 {
+			if got := strings.Join(said, ", "); got != "deleted by admin, changed by admin, created by admin" || history.Total != 3 {
 				t.Errorf("history: %s", got)
 			}
 			if h := history.Data; h[0].After != nil || h[0].Before == nil || h[2].Before != nil || h[1].Before[test.field] == h[1].After[test.field] {

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
+	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -23,12 +25,20 @@ type Deps struct {
 	Listener net.Listener
 	Log      *slog.Logger
 	Clock    func() time.Time
+	// Identify says who calls: a web.Bearer.
+	Identify func(*http.Request) (web.Caller, error)
+	// Session says whether the session of whoever writes still holds: a profile.Client's.
+	Session func(ctx context.Context, account string) (profile.Session, error)
 }
 
 // Run serves until ctx ends, then drains: requests in flight are answered, and what they changed
 // is published if etcd is there. It returns nil after a clean drain.
 func Run(ctx context.Context, cfg Config, deps Deps) error {
-	if err := cfg.Validate(); err != nil {
+	err := cfg.Validate()
+	if deps.Identify == nil || deps.Session == nil {
+		err = errors.Join(err, errors.New("who calls cannot be told: Identify and Session are needed"))
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("campaignex: %w", err), deps.Listener.Close())
 	}
 	publisher := outbox.New(deps.Store, deps.Etcd, cfg.Outbox, deps.Log, deps.Clock)

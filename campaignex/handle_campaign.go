@@ -26,6 +26,8 @@ import (
 //	@Param		page_no		query		int		false	"from 1"	default(1)
 //	@Success	200			{object}	CampaignPage
 //	@Failure	400			{object}	ErrorBody
+//	@Failure	401			{object}	ErrorBody
+//	@Failure	403			{object}	ErrorBody
 //	@Router		/campaign [get]
 func (s *service) listCampaigns(c *gin.Context) { s.campaigns.List(c) }
 
@@ -38,6 +40,8 @@ func (s *service) listCampaigns(c *gin.Context) { s.campaigns.List(c) }
 //	@Success	200	{object}	CampaignAnswer
 //	@Header		200	{string}	ETag	"the version, for If-Match"
 //	@Failure	400	{object}	ErrorBody
+//	@Failure	401	{object}	ErrorBody
+//	@Failure	403	{object}	ErrorBody
 //	@Failure	404	{object}	ErrorBody
 //	@Router		/campaign/{id} [get]
 func (s *service) getCampaign(c *gin.Context) { s.campaigns.Get(c) }
@@ -53,7 +57,10 @@ func (s *service) getCampaign(c *gin.Context) { s.campaigns.Get(c) }
 //	@Success		201			{object}	CampaignAnswer
 //	@Header			201			{string}	ETag	"the version, for If-Match"
 //	@Failure		400			{object}	ErrorBody
+//	@Failure		401			{object}	ErrorBody
+//	@Failure		403			{object}	ErrorBody
 //	@Failure		409			{object}	ErrorBody
+//	@Failure		503			{object}	ErrorBody
 //	@Router			/campaign [post]
 func (s *service) createCampaign(c *gin.Context) { s.campaigns.Create(c) }
 
@@ -69,8 +76,11 @@ func (s *service) createCampaign(c *gin.Context) { s.campaigns.Create(c) }
 //	@Success	200			{object}	CampaignAnswer
 //	@Header		200			{string}	ETag	"the version, for If-Match"
 //	@Failure	400			{object}	ErrorBody
+//	@Failure	401			{object}	ErrorBody
+//	@Failure	403			{object}	ErrorBody
 //	@Failure	404			{object}	ErrorBody
 //	@Failure	412			{object}	ErrorBody
+//	@Failure	503			{object}	ErrorBody
 //	@Router		/campaign/{id} [put]
 func (s *service) putCampaign(c *gin.Context) { s.campaigns.Put(c) }
 
@@ -82,8 +92,11 @@ func (s *service) putCampaign(c *gin.Context) { s.campaigns.Put(c) }
 //	@Param		If-Match	header	string	false	"the ETag that was read"
 //	@Success	204
 //	@Failure	400	{object}	ErrorBody
+//	@Failure	401	{object}	ErrorBody
+//	@Failure	403	{object}	ErrorBody
 //	@Failure	404	{object}	ErrorBody
 //	@Failure	412	{object}	ErrorBody
+//	@Failure	503	{object}	ErrorBody
 //	@Router		/campaign/{id} [delete]
 func (s *service) deleteCampaign(c *gin.Context) { s.campaigns.Delete(c) }
 
@@ -96,6 +109,8 @@ func (s *service) deleteCampaign(c *gin.Context) { s.campaigns.Delete(c) }
 //	@Param		page_size	query		int		false	"1 to 1000"	default(100)
 //	@Param		page_no		query		int		false	"from 1"	default(1)
 //	@Success	200			{object}	HistoryPage
+//	@Failure	401			{object}	ErrorBody
+//	@Failure	403			{object}	ErrorBody
 //	@Failure	404			{object}	ErrorBody
 //	@Router		/campaign/{id}/history [get]
 func (s *service) campaignHistory(c *gin.Context) { s.campaigns.History(c) }

@@ -18,6 +18,8 @@ import (
 //	@Param		page_no		query		int		false	"from 1"	default(1)
 //	@Success	200			{object}	ExclusionPage
 //	@Failure	400			{object}	ErrorBody
+//	@Failure	401			{object}	ErrorBody
+//	@Failure	403			{object}	ErrorBody
 //	@Router		/exclusion [get]
 func (s *service) listExclusions(c *gin.Context) { s.exclusions.List(c) }
 
@@ -30,6 +32,8 @@ func (s *service) listExclusions(c *gin.Context) { s.exclusions.List(c) }
 //	@Success	200	{object}	ExclusionAnswer
 //	@Header		200	{string}	ETag	"the version, for If-Match"
 //	@Failure	400	{object}	ErrorBody
+//	@Failure	401	{object}	ErrorBody
+//	@Failure	403	{object}	ErrorBody
 //	@Failure	404	{object}	ErrorBody
 //	@Router		/exclusion/{id} [get]
 func (s *service) getExclusion(c *gin.Context) { s.exclusions.Get(c) }
@@ -44,7 +48,10 @@ func (s *service) getExclusion(c *gin.Context) { s.exclusions.Get(c) }
 //	@Success	201			{object}	ExclusionAnswer
 //	@Header		201			{string}	ETag	"the version, for If-Match"
 //	@Failure	400			{object}	ErrorBody
+//	@Failure	401			{object}	ErrorBody
+//	@Failure	403			{object}	ErrorBody
 //	@Failure	409			{object}	ErrorBody
+//	@Failure	503			{object}	ErrorBody
 //	@Router		/exclusion [post]
 func (s *service) createExclusion(c *gin.Context) { s.exclusions.Create(c) }
 
@@ -60,8 +67,11 @@ func (s *service) createExclusion(c *gin.Context) { s.exclusions.Create(c) }
 //	@Success	200			{object}	ExclusionAnswer
 //	@Header		200			{string}	ETag	"the version, for If-Match"
 //	@Failure	400			{object}	ErrorBody
+//	@Failure	401			{object}	ErrorBody
+//	@Failure	403			{object}	ErrorBody
 //	@Failure	404			{object}	ErrorBody
 //	@Failure	412			{object}	ErrorBody
+//	@Failure	503			{object}	ErrorBody
 //	@Router		/exclusion/{id} [put]
 func (s *service) putExclusion(c *gin.Context) { s.exclusions.Put(c) }
 
@@ -73,8 +83,11 @@ func (s *service) putExclusion(c *gin.Context) { s.exclusions.Put(c) }
 //	@Param		If-Match	header	string	false	"the ETag that was read"
 //	@Success	204
 //	@Failure	400	{object}	ErrorBody
+//	@Failure	401	{object}	ErrorBody
+//	@Failure	403	{object}	ErrorBody
 //	@Failure	404	{object}	ErrorBody
 //	@Failure	412	{object}	ErrorBody
+//	@Failure	503	{object}	ErrorBody
 //	@Router		/exclusion/{id} [delete]
 func (s *service) deleteExclusion(c *gin.Context) { s.exclusions.Delete(c) }
 
@@ -87,6 +100,8 @@ func (s *service) deleteExclusion(c *gin.Context) { s.exclusions.Delete(c) }
 //	@Param		page_size	query		int		false	"1 to 1000"	default(100)
 //	@Param		page_no		query		int		false	"from 1"	default(1)
 //	@Success	200			{object}	HistoryPage
+//	@Failure	401			{object}	ErrorBody
+//	@Failure	403			{object}	ErrorBody
 //	@Failure	404			{object}	ErrorBody
 //	@Router		/exclusion/{id}/history [get]
 func (s *service) exclusionHistory(c *gin.Context) { s.exclusions.History(c) }

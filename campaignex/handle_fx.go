@@ -3,6 +3,7 @@ package campaignex
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -24,6 +25,8 @@ import (
 //	@Param		page_no		query		int		false	"from 1"	default(1)
 //	@Success	200			{object}	DayPage
 //	@Failure	400			{object}	ErrorBody
+//	@Failure	401			{object}	ErrorBody
+//	@Failure	403			{object}	ErrorBody
 //	@Router		/fx [get]
 func (s *service) listDays(c *gin.Context) { s.quotes.List(c) }
 
@@ -36,6 +39,8 @@ func (s *service) listDays(c *gin.Context) { s.quotes.List(c) }
 //	@Success	200		{object}	DayAnswer
 //	@Header		200		{string}	ETag	"the version, for If-Match"
 //	@Failure	400		{object}	ErrorBody
+//	@Failure	401		{object}	ErrorBody
+//	@Failure	403		{object}	ErrorBody
 //	@Failure	404		{object}	ErrorBody
 //	@Router		/fx/{date} [get]
 func (s *service) getDay(c *gin.Context) { s.quotes.Get(c) }
@@ -52,8 +57,11 @@ func (s *service) getDay(c *gin.Context) { s.quotes.Get(c) }
 //	@Success	200			{object}	DayAnswer
 //	@Success	201			{object}	DayAnswer
 //	@Failure	400			{object}	ErrorBody
+//	@Failure	401			{object}	ErrorBody
+//	@Failure	403			{object}	ErrorBody
 //	@Failure	404			{object}	ErrorBody	"with If-Match, where the day has no quotes"
 //	@Failure	412			{object}	ErrorBody
+//	@Failure	503			{object}	ErrorBody
 //	@Router		/fx/{date} [put]
 func (s *service) putDay(c *gin.Context) { s.quotes.PutOrCreate(c) }
 
@@ -64,8 +72,11 @@ func (s *service) putDay(c *gin.Context) { s.quotes.PutOrCreate(c) }
 //	@Param		date		path	string	true	"the day"	Format(date)
 //	@Param		If-Match	header	string	false	"the ETag that was read"
 //	@Success	204
+//	@Failure	401	{object}	ErrorBody
+//	@Failure	403	{object}	ErrorBody
 //	@Failure	404	{object}	ErrorBody
 //	@Failure	412	{object}	ErrorBody
+//	@Failure	503	{object}	ErrorBody
 //	@Router		/fx/{date} [delete]
 func (s *service) deleteDay(c *gin.Context) { s.quotes.Delete(c) }
 
@@ -78,6 +89,8 @@ func (s *service) deleteDay(c *gin.Context) { s.quotes.Delete(c) }
 //	@Param		page_size	query		int		false	"1 to 1000"	default(100)
 //	@Param		page_no		query		int		false	"from 1"	default(1)
 //	@Success	200			{object}	HistoryPage
+//	@Failure	401			{object}	ErrorBody
+//	@Failure	403			{object}	ErrorBody
 //	@Failure	404			{object}	ErrorBody
 //	@Router		/fx/{date}/history [get]
 func (s *service) dayHistory(c *gin.Context) { s.quotes.History(c) }
@@ -93,8 +106,11 @@ func (s *service) dayHistory(c *gin.Context) { s.quotes.History(c) }
 //	@Param			file	body		string	true	"eurofxref-hist.csv, or the zip with it"
 //	@Success		200		{object}	ImportAnswer
 //	@Failure		400		{object}	ErrorBody	"names the line"
+//	@Failure		401		{object}	ErrorBody
+//	@Failure		403		{object}	ErrorBody
 //	@Failure		413		{object}	ErrorBody
 //	@Failure		415		{object}	ErrorBody
+//	@Failure		503		{object}	ErrorBody
 //	@Router			/fx [post]
 func (s *service) importDays(c *gin.Context) {
 	var read func([]byte) (History, error)
@@ -124,6 +140,7 @@ func (s *service) importDays(c *gin.Context) {
 		web.Fail(c, err)
 		return
 	}
+	web.SecurityEvent(ctx, "rule_written", slog.String("kind", s.quotes.Name), slog.String("action", "imported"), slog.Int("days", len(history.Days)), slog.Int("changed", changed))
 	s.publisher.Wake()
 	web.Data(c, http.StatusOK, ImportResult{
 		Days: len(history.Days), Changed: changed,

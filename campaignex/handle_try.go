@@ -24,6 +24,8 @@ import (
 //	@Param			try	body		TryBody	true	"a transaction and drafts"
 //	@Success		200	{object}	TryAnswer
 //	@Failure		400	{object}	ErrorBody
+//	@Failure		401	{object}	ErrorBody
+//	@Failure		403	{object}	ErrorBody
 //	@Failure		422	{object}	ErrorBody	"the rules cannot decide: unknown_card_type, no_quote, overflow, bad_home_amount"
 //	@Failure		503	{object}	ErrorBody
 //	@Router			/campaign/try [post]

@@ -1,6 +1,7 @@
 package campaignex
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -8,8 +9,11 @@ import (
 	"github.com/angelowl-loyalties/app/campaignex/docs"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
+	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/ruleapi"
+	"github.com/angelowl-loyalties/app/loyalty/token"
 	"github.com/angelowl-loyalties/app/loyalty/web"
+	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 	swaggerfiles "github.com/swaggo/files"
 	ginswagger "github.com/swaggo/gin-swagger"
@@ -28,6 +32,8 @@ type service struct {
 	publisher  *outbox.Publisher
 	live       *liveRules
 	clock      func() time.Time
+	identify   func(*http.Request) (web.Caller, error)
+	session    func(context.Context, string) (profile.Session, error)
 	campaigns  ruleapi.Resource[loyalty.Campaign, CampaignFilter]
 	exclusions ruleapi.Resource[loyalty.Exclusion, ExclusionFilter]
 	quotes     ruleapi.Resource[Day, DayFilter]
@@ -36,6 +42,7 @@ type service struct {
 func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
 	s := &service{
 		cfg: cfg, log: deps.Log, store: deps.Store, publisher: publisher, clock: deps.Clock,
+		identify: deps.Identify, session: deps.Session,
 		live: newLiveRules(deps.Etcd, cfg.Home, cfg.Outbox.Timeout),
 	}
 	s.campaigns = ruleapi.Resource[loyalty.Campaign, CampaignFilter]{
@@ -65,32 +72,41 @@ func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
 //	@version		1.0
 //	@description	Campaigns, exclusions and quotes: what a transaction earns. A change applies to what arrives after it is published.
 //	@BasePath		/
-func (s *service) routes() http.Handler {
-	r := web.New(s.log)
+//
+//	@securityDefinitions.apikey	Bearer
+//	@in							header
+//	@name						Authorization
+//	@description				Bearer, a space, and the token that POST /auth/login answers
+//	@security					Bearer
+func (s *service) routes() *gin.Engine {
+	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute))
+	read := web.Allow(token.User, token.Bank, token.Admin)
+	staff := web.Allow(token.Bank, token.Admin)
+	fresh := web.Fresh(s.session)
 
-	r.GET("/campaign", s.listCampaigns)
-	r.POST("/campaign", s.createCampaign)
-	r.POST("/campaign/try", s.try)
-	r.GET("/campaign/:id", s.getCampaign)
-	r.PUT("/campaign/:id", s.putCampaign)
-	r.DELETE("/campaign/:id", s.deleteCampaign)
-	r.GET("/campaign/:id/history", s.campaignHistory)
+	r.GET("/campaign", read, s.listCampaigns)
+	r.POST("/campaign", staff, fresh, s.createCampaign)
+	r.POST("/campaign/try", staff, s.try)
+	r.GET("/campaign/:id", read, s.getCampaign)
+	r.PUT("/campaign/:id", staff, fresh, s.putCampaign)
+	r.DELETE("/campaign/:id", staff, fresh, s.deleteCampaign)
+	r.GET("/campaign/:id/history", staff, s.campaignHistory)
 
-	r.GET("/exclusion", s.listExclusions)
-	r.POST("/exclusion", s.createExclusion)
-	r.GET("/exclusion/:id", s.getExclusion)
-	r.PUT("/exclusion/:id", s.putExclusion)
-	r.DELETE("/exclusion/:id", s.deleteExclusion)
-	r.GET("/exclusion/:id/history", s.exclusionHistory)
+	r.GET("/exclusion", read, s.listExclusions)
+	r.POST("/exclusion", staff, fresh, s.createExclusion)
+	r.GET("/exclusion/:id", read, s.getExclusion)
+	r.PUT("/exclusion/:id", staff, fresh, s.putExclusion)
+	r.DELETE("/exclusion/:id", staff, fresh, s.deleteExclusion)
+	r.GET("/exclusion/:id/history", staff, s.exclusionHistory)
 
-	r.GET("/fx", s.listDays)
-	r.POST("/fx", web.LimitBody(maxHistory), s.importDays)
-	r.GET("/fx/:date", s.getDay)
-	r.PUT("/fx/:date", s.putDay)
-	r.DELETE("/fx/:date", s.deleteDay)
-	r.GET("/fx/:date/history", s.dayHistory)
+	r.GET("/fx", staff, s.listDays)
+	r.POST("/fx", staff, fresh, web.LimitBody(maxHistory), s.importDays)
+	r.GET("/fx/:date", staff, s.getDay)
+	r.PUT("/fx/:date", staff, fresh, s.putDay)
+	r.DELETE("/fx/:date", staff, fresh, s.deleteDay)
+	r.GET("/fx/:date/history", staff, s.dayHistory)
 
-	r.GET("/swagger/*any", ginswagger.WrapHandler(swaggerfiles.NewHandler(), ginswagger.InstanceName(docs.SwaggerInfocampaignex.InstanceName())))
+	r.GET(web.SwaggerRoute, ginswagger.WrapHandler(swaggerfiles.NewHandler(), ginswagger.InstanceName(docs.SwaggerInfocampaignex.InstanceName())))
 	return r
 }
 

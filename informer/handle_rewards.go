@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -26,7 +27,7 @@ const (
 // rewards answers a page of a card's history, or all of it as CSV.
 //
 //	@Summary		A card's rewards, newest first
-//	@Description	A page by its number, or, with cursor, the page behind an earlier one, which costs the same however deep it is. A page past the end is empty. Of a card that nobody knows there are no rewards. With merchant or outcome a page may have fewer rewards than page_size, or none, before the end: a request reads 2,000 rows at most, and only an empty next is the end.
+//	@Description	A page by its number, or, with cursor, the page behind an earlier one, which costs the same however deep it is. A page past the end is empty. A user reads only cards that are theirs; of any other the answer is 404, whether there is such a card or not. With merchant or outcome a page may have fewer rewards than page_size, or none, before the end: a request reads 2,000 rows at most, and only an empty next is the end.
 //	@Tags			reward
 //	@Produce		json
 //	@Produce		text/csv
@@ -41,7 +42,11 @@ const (
 //	@Param			format		query		string	false	"csv downloads all rewards of the query"		Enums(json, csv)
 //	@Success		200			{object}	RewardsPage
 //	@Failure		400			{object}	ErrorBody
+//	@Failure		401			{object}	ErrorBody
+//	@Failure		403			{object}	ErrorBody
+//	@Failure		404			{object}	ErrorBody
 //	@Failure		500			{object}	ErrorBody
+//	@Failure		503			{object}	ErrorBody
 //	@Router			/reward/{cardId} [get]
 func (s *service) rewards(c *gin.Context) {
 	p := paramsOf(c)
@@ -135,6 +140,8 @@ func cursorError(err error) error {
 //	@Param			cursor		query		string	false	"the next of an earlier page of that day"
 //	@Success		200			{object}	DayPage
 //	@Failure		400			{object}	ErrorBody
+//	@Failure		401			{object}	ErrorBody
+//	@Failure		403			{object}	ErrorBody
 //	@Failure		500			{object}	ErrorBody
 //	@Router			/reward/today [get]
 func (s *service) today(c *gin.Context) {
@@ -172,10 +179,10 @@ func (s *service) download(c *gin.Context, q Query) {
 		web.Fail(c, cursorError(err))
 		return
 	}
+	web.SecurityEvent(c.Request.Context(), "rewards_downloaded", slog.String("card_id", q.Card.String()))
 	h := c.Writer.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8")
 	h.Set("Content-Disposition", `attachment; filename="rewards-`+q.Card.String()+`.csv"`)
-	h.Set("Cache-Control", "no-store")
 	c.Status(http.StatusOK)
 	w := csv.NewWriter(c.Writer)
 	deadline := http.NewResponseController(c.Writer)

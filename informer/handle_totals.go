@@ -16,7 +16,11 @@ import (
 //	@Param			cardId	path		string	true	"the card's id"	format(uuid)
 //	@Success		200		{object}	TotalAnswer
 //	@Failure		400		{object}	ErrorBody
+//	@Failure		401		{object}	ErrorBody
+//	@Failure		403		{object}	ErrorBody
+//	@Failure		404		{object}	ErrorBody
 //	@Failure		500		{object}	ErrorBody
+//	@Failure		503		{object}	ErrorBody
 //	@Router			/reward/total/{cardId} [get]
 func (s *service) total(c *gin.Context) {
 	p := paramsOf(c)
@@ -51,7 +55,11 @@ func (s *service) total(c *gin.Context) {
 //	@Param			to		query		string	false	"last transaction date, included"	format(date)
 //	@Success		200		{object}	SummaryAnswer
 //	@Failure		400		{object}	ErrorBody
+//	@Failure		401		{object}	ErrorBody
+//	@Failure		403		{object}	ErrorBody
+//	@Failure		404		{object}	ErrorBody
 //	@Failure		500		{object}	ErrorBody
+//	@Failure		503		{object}	ErrorBody
 //	@Router			/reward/summary/{cardId} [get]
 func (s *service) summary(c *gin.Context) {
 	p := paramsOf(c)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty/web"
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -23,12 +24,20 @@ type Deps struct {
 	Internal net.Listener // for the routes of other services, never on the gateway; nil: none
 	Log      *slog.Logger
 	Clock    func() time.Time
+	// Identify says who calls: a web.Bearer.
+	Identify func(*http.Request) (web.Caller, error)
+	// Owner says whose a card is, "" where nobody's: a profile.Owners'.
+	Owner func(ctx context.Context, card uuid.UUID) (string, error)
 }
 
 // Run serves until ctx ends, then drains. It returns nil after a clean drain.
 func Run(ctx context.Context, cfg Config, deps Deps) error {
 	cfg = cfg.withDefaults()
-	if err := cfg.Validate(); err != nil {
+	err := cfg.Validate()
+	if deps.Identify == nil || deps.Owner == nil {
+		err = errors.Join(err, errors.New("who calls cannot be told: Identify and Owner are needed"))
+	}
+	if err != nil {
 		err = errors.Join(fmt.Errorf("informer: %w", err), deps.Listener.Close())
 		if deps.Internal != nil {
 			err = errors.Join(err, deps.Internal.Close())

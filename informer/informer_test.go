@@ -20,6 +20,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/web/webtest"
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
@@ -358,13 +360,15 @@ func FuzzRequest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, card, query string) {
 		store := &asked{fake: fake{n: 3}, t: t}
-		s := newService(Config{Home: loyalty.MustCurrency("SGD"), Timezone: time.UTC}, Deps{Store: store, Log: slog.New(slog.DiscardHandler), Clock: time.Now})
+		s := newService(Config{Home: loyalty.MustCurrency("SGD"), Timezone: time.UTC}, Deps{Store: store, Log: slog.New(slog.DiscardHandler), Clock: time.Now, Identify: webtest.As(token.Admin)})
+		internal := *s
+		internal.identify = webtest.As(token.Service)
 		for _, ask := range []struct {
 			h    http.Handler
 			path string
 		}{
 			{s.routes(), "/reward/" + url.PathEscape(card)}, {s.routes(), "/reward/total/" + url.PathEscape(card)},
-			{s.routes(), "/reward/summary/" + url.PathEscape(card)}, {s.internalRoutes(), "/reward/today"},
+			{s.routes(), "/reward/summary/" + url.PathEscape(card)}, {internal.internalRoutes(), "/reward/today"},
 		} {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.URL = &url.URL{Path: ask.path, RawQuery: query}
@@ -387,11 +391,13 @@ func FuzzRequest(f *testing.F) {
 // A store that fails is the caller's 500, and its inside is not shown.
 func TestAStoreThatFails(t *testing.T) {
 	f := &fake{err: errors.New("node 10.0.0.7 is down")}
-	s := newService(Config{Home: loyalty.MustCurrency("SGD"), Timezone: time.UTC}, Deps{Store: f, Log: slog.New(slog.DiscardHandler), Clock: time.Now})
+	s := newService(Config{Home: loyalty.MustCurrency("SGD"), Timezone: time.UTC}, Deps{Store: f, Log: slog.New(slog.DiscardHandler), Clock: time.Now, Identify: webtest.As(token.Admin)})
+	internal := *s
+	internal.identify = webtest.As(token.Service)
 	card := uuid.NewString()
 	for path, h := range map[string]http.Handler{
 		"/reward/" + card: s.routes(), "/reward/" + card + "?format=csv": s.routes(), "/reward/total/" + card: s.routes(),
-		"/reward/summary/" + card: s.routes(), "/reward/today": s.internalRoutes(),
+		"/reward/summary/" + card: s.routes(), "/reward/today": internal.internalRoutes(),
 	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -410,7 +416,7 @@ func TestConfigIsChecked(t *testing.T) {
 		}
 	}
 	err := Run(t.Context(), Config{Drain: -1}, Deps{Listener: ls[0], Internal: ls[1]})
-	for _, want := range []string{"home currency", "time zone", "below 0"} {
+	for _, want := range []string{"home currency", "time zone", "below 0", "Identify and Owner are needed"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

@@ -1,12 +1,16 @@
 package informer
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/angelowl-loyalties/app/informer/docs"
+	"github.com/angelowl-loyalties/app/loyalty/token"
 	"github.com/angelowl-loyalties/app/loyalty/web"
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 	swaggerfiles "github.com/swaggo/files"
 	ginswagger "github.com/swaggo/gin-swagger"
 )
@@ -20,10 +24,16 @@ type service struct {
 	store   Store
 	clock   func() time.Time
 	tallies *tallies
+
+	identify func(*http.Request) (web.Caller, error)
+	owner    func(context.Context, uuid.UUID) (string, error)
 }
 
 func newService(cfg Config, deps Deps) *service {
-	return &service{cfg: cfg, log: deps.Log, store: deps.Store, clock: deps.Clock, tallies: newTallies(cfg, deps.Store, deps.Clock)}
+	return &service{
+		cfg: cfg, log: deps.Log, store: deps.Store, clock: deps.Clock, tallies: newTallies(cfg, deps.Store, deps.Clock),
+		identify: deps.Identify, owner: deps.Owner,
+	}
 }
 
 // routes
@@ -32,18 +42,25 @@ func newService(cfg Config, deps Deps) *service {
 //	@version		1.0
 //	@description	What cards earned and why: histories, totals, summaries. GET /reward/today is on the internal port only.
 //	@BasePath		/
-func (s *service) routes() http.Handler {
-	r := web.New(s.log)
-	r.GET("/reward/:cardId", s.rewards)
-	r.GET("/reward/total/:cardId", s.total)
-	r.GET("/reward/summary/:cardId", s.summary)
-	r.GET("/swagger/*any", ginswagger.WrapHandler(swaggerfiles.NewHandler(), ginswagger.InstanceName(docs.SwaggerInfoinformer.InstanceName())))
+//
+//	@securityDefinitions.apikey	Bearer
+//	@in							header
+//	@name						Authorization
+//	@description				Bearer, a space, and the token that POST /auth/login answers
+//	@security					Bearer
+func (s *service) routes() *gin.Engine {
+	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute))
+	holders := web.Allow(token.User, token.Admin)
+	r.GET("/reward/:cardId", holders, s.own, s.rewards)
+	r.GET("/reward/total/:cardId", holders, s.own, s.total)
+	r.GET("/reward/summary/:cardId", holders, s.own, s.summary)
+	r.GET(web.SwaggerRoute, ginswagger.WrapHandler(swaggerfiles.NewHandler(), ginswagger.InstanceName(docs.SwaggerInfoinformer.InstanceName())))
 	return r
 }
 
 // internalRoutes are for other services, on a port that the gateway does not reach.
-func (s *service) internalRoutes() http.Handler {
-	r := web.New(s.log)
-	r.GET("/reward/today", s.today)
+func (s *service) internalRoutes() *gin.Engine {
+	r := web.New(s.log, web.WithIdentity(s.identify))
+	r.GET("/reward/today", web.Allow(token.Service), s.today)
 	return r
 }

@@ -87,6 +87,18 @@ const docTemplatecampaignex = `{
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
                     }
                 }
             },
@@ -132,8 +144,26 @@ const docTemplatecampaignex = `{
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
                     "409": {
                         "description": "Conflict",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "Service Unavailable",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -174,6 +204,18 @@ const docTemplatecampaignex = `{
                     },
                     "400": {
                         "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -227,6 +269,18 @@ const docTemplatecampaignex = `{
                     },
                     "400": {
                         "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -294,6 +348,18 @@ const docTemplatecampaignex = `{
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
                     "404": {
                         "description": "Not Found",
                         "schema": {
@@ -302,6 +368,12 @@ const docTemplatecampaignex = `{
                     },
                     "412": {
                         "description": "Precondition Failed",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "Service Unavailable",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -339,6 +411,18 @@ const docTemplatecampaignex = `{
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
                     "404": {
                         "description": "Not Found",
                         "schema": {
@@ -347,6 +431,12 @@ const docTemplatecampaignex = `{
                     },
                     "412": {
                         "description": "Precondition Failed",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "Service Unavailable",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -392,6 +482,18 @@ const docTemplatecampaignex = `{
                         "description": "OK",
                         "schema": {
                             "$ref": "#/definitions/campaignex.HistoryPage"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
                         }
                     },
                     "404": {
@@ -452,6 +554,18 @@ const docTemplatecampaignex = `{
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
                     }
                 }
             },
@@ -496,8 +610,26 @@ const docTemplatecampaignex = `{
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
                     "409": {
                         "description": "Conflict",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "Service Unavailable",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -539,6 +671,18 @@ const docTemplatecampaignex = `{
                     },
                     "400": {
                         "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -606,6 +750,18 @@ const docTemplatecampaignex = `{
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
                     "404": {
                         "description": "Not Found",
                         "schema": {
@@ -614,6 +770,12 @@ const docTemplatecampaignex = `{
                     },
                     "412": {
                         "description": "Precondition Failed",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "Service Unavailable",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -651,6 +813,18 @@ const docTemplatecampaignex = `{
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
                     "404": {
                         "description": "Not Found",
                         "schema": {
@@ -659,6 +833,12 @@ const docTemplatecampaignex = `{
                     },
                     "412": {
                         "description": "Precondition Failed",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "Service Unavailable",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -704,6 +884,18 @@ const docTemplatecampaignex = `{
                         "description": "OK",
                         "schema": {
                             "$ref": "#/definitions/campaignex.HistoryPage"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
                         }
                     },
                     "404": {
@@ -772,6 +964,18 @@ const docTemplatecampaignex = `{
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
                     }
                 }
             },
@@ -812,6 +1016,18 @@ const docTemplatecampaignex = `{
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
                     "413": {
                         "description": "Request Entity Too Large",
                         "schema": {
@@ -820,6 +1036,12 @@ const docTemplatecampaignex = `{
                     },
                     "415": {
                         "description": "Unsupported Media Type",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "Service Unavailable",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -861,6 +1083,18 @@ const docTemplatecampaignex = `{
                     },
                     "400": {
                         "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -928,6 +1162,18 @@ const docTemplatecampaignex = `{
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
                     "404": {
                         "description": "with If-Match, where the day has no quotes",
                         "schema": {
@@ -936,6 +1182,12 @@ const docTemplatecampaignex = `{
                     },
                     "412": {
                         "description": "Precondition Failed",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "Service Unavailable",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -967,6 +1219,18 @@ const docTemplatecampaignex = `{
                     "204": {
                         "description": "No Content"
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
                     "404": {
                         "description": "Not Found",
                         "schema": {
@@ -975,6 +1239,12 @@ const docTemplatecampaignex = `{
                     },
                     "412": {
                         "description": "Precondition Failed",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "Service Unavailable",
                         "schema": {
                             "$ref": "#/definitions/campaignex.ErrorBody"
                         }
@@ -1020,6 +1290,18 @@ const docTemplatecampaignex = `{
                         "description": "OK",
                         "schema": {
                             "$ref": "#/definitions/campaignex.HistoryPage"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
                         }
                     },
                     "404": {
@@ -1630,6 +1912,14 @@ const docTemplatecampaignex = `{
                     "type": "string"
                 }
             }
+        }
+    },
+    "securityDefinitions": {
+        "Bearer": {
+            "description": "Bearer, a space, and the token that POST /auth/login answers",
+            "type": "apiKey",
+            "name": "Authorization",
+            "in": "header"
         }
     }
 }`

@@ -62,8 +62,32 @@ const docTemplateinformer = `{
                             "$ref": "#/definitions/informer.ErrorBody"
                         }
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
                     "500": {
                         "description": "Internal Server Error",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "Service Unavailable",
                         "schema": {
                             "$ref": "#/definitions/informer.ErrorBody"
                         }
@@ -118,6 +142,18 @@ const docTemplateinformer = `{
                             "$ref": "#/definitions/informer.ErrorBody"
                         }
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
                     "500": {
                         "description": "Internal Server Error",
                         "schema": {
@@ -160,8 +196,32 @@ const docTemplateinformer = `{
                             "$ref": "#/definitions/informer.ErrorBody"
                         }
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
                     "500": {
                         "description": "Internal Server Error",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "Service Unavailable",
                         "schema": {
                             "$ref": "#/definitions/informer.ErrorBody"
                         }
@@ -171,7 +231,7 @@ const docTemplateinformer = `{
         },
         "/reward/{cardId}": {
             "get": {
-                "description": "A page by its number, or, with cursor, the page behind an earlier one, which costs the same however deep it is. A page past the end is empty. Of a card that nobody knows there are no rewards. With merchant or outcome a page may have fewer rewards than page_size, or none, before the end: a request reads 2,000 rows at most, and only an empty next is the end.",
+                "description": "A page by its number, or, with cursor, the page behind an earlier one, which costs the same however deep it is. A page past the end is empty. A user reads only cards that are theirs; of any other the answer is 404, whether there is such a card or not. With merchant or outcome a page may have fewer rewards than page_size, or none, before the end: a request reads 2,000 rows at most, and only an empty next is the end.",
                 "produces": [
                     "application/json",
                     "text/csv"
@@ -267,8 +327,32 @@ const docTemplateinformer = `{
                             "$ref": "#/definitions/informer.ErrorBody"
                         }
                     },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
                     "500": {
                         "description": "Internal Server Error",
+                        "schema": {
+                            "$ref": "#/definitions/informer.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "Service Unavailable",
                         "schema": {
                             "$ref": "#/definitions/informer.ErrorBody"
                         }
@@ -556,6 +640,14 @@ const docTemplateinformer = `{
                     "example": 1533
                 }
             }
+        }
+    },
+    "securityDefinitions": {
+        "Bearer": {
+            "description": "Bearer, a space, and the token that POST /auth/login answers",
+            "type": "apiKey",
+            "name": "Authorization",
+            "in": "header"
         }
     }
 }`

@@ -105,8 +105,9 @@ func proxy(socket string) gin.HandlerFunc {
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return dialer.DialContext(ctx, "unix", socket)
 			},
-			MaxIdleConnsPerHost: 16,
-			IdleConnTimeout:     time.Minute,
+			MaxIdleConnsPerHost:   16,
+			IdleConnTimeout:       time.Minute,
+			ResponseHeaderTimeout: 2 * time.Minute, // as long as a service may write
 		},
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: "service"})
@@ -114,8 +115,11 @@ func proxy(socket string) gin.HandlerFunc {
 			r.Out.Header.Set(web.RequestIDHeader, web.RequestID(r.In.Context()))
 		},
 		ModifyResponse: func(res *http.Response) error {
-			// The front door has written its own.
-			for _, h := range []string{web.RequestIDHeader, "X-Content-Type-Options"} {
+			// The front door has written its own; what a page may do is for the service to say.
+			if c, ok := res.Request.Context().Value(ginKey{}).(*gin.Context); ok && res.Header.Get("Content-Security-Policy") != "" {
+				c.Header("Content-Security-Policy", res.Header.Get("Content-Security-Policy"))
+			}
+			for _, h := range append([]string{web.RequestIDHeader}, web.SecurityHeaders...) {
 				res.Header.Del(h)
 			}
 			return nil

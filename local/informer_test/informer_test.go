@@ -19,6 +19,9 @@ import (
 	"github.com/angelowl-loyalties/app/informer"
 	"github.com/angelowl-loyalties/app/local/pebble"
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/web"
+	"github.com/angelowl-loyalties/app/loyalty/web/webtest"
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
 )
@@ -47,7 +50,15 @@ func start(t *testing.T) *service {
 		t.Fatal(err)
 	}
 	s := &service{t: t, store: store, client: &http.Client{Transport: &http.Transport{}}}
-	deps := informer.Deps{Store: store, Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now }}
+	deps := informer.Deps{Store: store, Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now },
+		Owner: func(context.Context, uuid.UUID) (string, error) { return "", nil },
+		Identify: func(r *http.Request) (web.Caller, error) {
+			if "http://"+r.Host == s.internal {
+				return webtest.As(token.Service)(r)
+			}
+			return webtest.As(token.Admin)(r)
+		},
+	}
 	for _, l := range []struct {
 		listener *net.Listener
 		address  *string

@@ -24,6 +24,8 @@ import (
 	"github.com/angelowl-loyalties/app/local/engines"
 	"github.com/angelowl-loyalties/app/local/engines/enginestest"
 	"github.com/angelowl-loyalties/app/local/etcd"
+	"github.com/angelowl-loyalties/app/loyalty/profile/profiletest"
+	"github.com/angelowl-loyalties/app/loyalty/token"
 )
 
 // program is a service as a bank runs it: a process of its own.
@@ -33,6 +35,8 @@ type program struct {
 	cmd  *osexec.Cmd
 	log  *lockedBuffer
 	http http.Client
+
+	token string // of an admin
 }
 
 type lockedBuffer struct {
@@ -81,7 +85,12 @@ func launch(t *testing.T, bin string, env ...string) *program {
 	port := freePort(t)
 	p := &program{t: t, url: "http://127.0.0.1:" + port, log: &lockedBuffer{}, cmd: osexec.Command(bin)}
 	p.http = http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	p.cmd.Env = append([]string{"PORT=" + port, "SHUTDOWN_DELAY=0s"}, env...)
+	identity := profiletest.Start(t)
+	p.token = identity.Account(t, "ann", token.Admin)
+	p.cmd.Env = append([]string{
+		"PORT=" + port, "SHUTDOWN_DELAY=0s", "JWKS_URL=" + identity.URL + "/.well-known/jwks.json",
+		"PROFILER_ENDPOINT=" + identity.URL, "PROFILER_INTERNAL_ENDPOINT=" + identity.URL, "CLIENT_SECRET=" + profiletest.Secret,
+	}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -126,6 +135,7 @@ func (p *program) ask(method, path, body string) (int, string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	req.Header.Set("Authorization", "Bearer "+p.token)
 	res, err := p.http.Do(req)
 	if err != nil {
 		return 0, err.Error()

@@ -30,7 +30,7 @@ func TestCardTypes(t *testing.T) {
 	if v, _ := value(t, cli, rulebook.CardTypes, "scis_platinummiles"); v.Version != 3 {
 		t.Errorf("in etcd: %+v", v)
 	}
-	p.want(200, "GET", one+"/history", "").has(t, `"total":3`, `"who":"anonymous"`)
+	p.want(200, "GET", one+"/history", "").has(t, `"total":3`, `"who":`)
 	for field, body := range map[string]string{
 		"card_type":      `{"name":"n","reward_unit":"points","reward_program":"p"}`,
 		"name":           `{"card_type":"a","reward_unit":"points","reward_program":"p"}`,

@@ -26,6 +26,8 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
+	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/web/webtest"
 	"github.com/angelowl-loyalties/app/profiler"
 	profilerdb "github.com/angelowl-loyalties/app/profiler/postgres"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -212,7 +214,7 @@ func startCampaignex(t *testing.T, store campaignex.Store, etcd *clientv3.Client
 	return running(t, func(ctx context.Context, l net.Listener) error {
 		cfg := campaignex.DefaultConfig()
 		cfg.PublishWait, cfg.Outbox = 5*time.Second, quick
-		return campaignex.Run(ctx, cfg, campaignex.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now})
+		return campaignex.Run(ctx, cfg, campaignex.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Identify: webtest.As(token.Admin), Session: webtest.Sessions})
 	})
 }
 
@@ -365,7 +367,7 @@ func TestWhatEtcdMissedIsPublishedWhenItIsBack(t *testing.T) {
 	s := running(t, func(ctx context.Context, l net.Listener) error {
 		cfg := campaignex.DefaultConfig() // its own waits
 		cfg.Outbox = outbox.Config{Reconcile: time.Hour, Poll: 20 * time.Millisecond, Timeout: 200 * time.Millisecond}
-		return campaignex.Run(ctx, cfg, campaignex.Deps{Store: store, Etcd: cli, Listener: l, Log: silent, Clock: time.Now})
+		return campaignex.Run(ctx, cfg, campaignex.Deps{Store: store, Etcd: cli, Listener: l, Log: silent, Clock: time.Now, Identify: webtest.As(token.Admin), Session: webtest.Sessions})
 	})
 	s.want(201, "POST", "/campaign", kaligo(id, "one", "10")).has(t, `"published":true`)
 	etcd.stop()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -205,6 +206,7 @@ func (r *Resource[T, F]) Create(c *gin.Context) {
 		r.fail(c, r.ID(rule), err)
 		return
 	}
+	r.event(c.Request.Context(), "created", r.ID(rule), item.Version)
 	c.Header("Location", c.Request.URL.Path+"/"+url.PathEscape(r.ID(rule)))
 	r.written(c, http.StatusCreated, item)
 }
@@ -233,13 +235,13 @@ func (r *Resource[T, F]) put(c *gin.Context, orCreate bool) {
 		web.Fail(c, err)
 		return
 	}
-	status := http.StatusOK
+	status, action := http.StatusOK, "changed"
 	who := web.CallerOf(c.Request.Context()).ID
 	item, err := r.Store.Put(c.Request.Context(), who, rule, fit)
 	if errors.Is(err, ErrNotFound) && orCreate && fit == nil {
-		status = http.StatusCreated
+		status, action = http.StatusCreated, "created"
 		if item, err = r.Store.Create(c.Request.Context(), who, rule); errors.Is(err, ErrExists) {
-			status = http.StatusOK // somebody else has just created it
+			status, action = http.StatusOK, "changed" // somebody else has just created it
 			item, err = r.Store.Put(c.Request.Context(), who, rule, fit)
 		}
 	}
@@ -247,6 +249,7 @@ func (r *Resource[T, F]) put(c *gin.Context, orCreate bool) {
 		r.fail(c, id, err)
 		return
 	}
+	r.event(c.Request.Context(), action, id, item.Version)
 	r.written(c, status, item)
 }
 
@@ -273,8 +276,14 @@ func (r *Resource[T, F]) Delete(c *gin.Context) {
 		r.fail(c, id, err)
 		return
 	}
+	r.event(ctx, "deleted", id, item.Version)
 	r.published(ctx, item.Ref)
 	c.Status(http.StatusNoContent)
+}
+
+// event tells whoever watches over the system that a rule was written. The history has what of it.
+func (r *Resource[T, F]) event(ctx context.Context, action, id string, version int64) {
+	web.SecurityEvent(ctx, "rule_written", slog.String("kind", r.Name), slog.String("id", id), slog.String("action", action), slog.Int64("version", version))
 }
 
 // History answers GET /kind/{id}/history.

@@ -2,10 +2,14 @@ package web
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/angelowl-loyalties/app/loyalty/config"
 	"github.com/angelowl-loyalties/app/loyalty/token"
 	"github.com/gin-gonic/gin"
 )
@@ -18,10 +22,8 @@ type Caller struct {
 	Session int64      // see token.Claims
 }
 
-// Anonymous is who calls while there is no sign-in.
-var Anonymous = Caller{ID: "anonymous", Role: token.Admin}
-
-func anonymous(*http.Request) (Caller, error) { return Anonymous, nil }
+// nobody is who calls an engine that has no identity.
+func nobody(*http.Request) (Caller, error) { return Caller{}, nil }
 
 var (
 	errNoToken   = &Error{http.StatusUnauthorized, "no_token", "sign in first: the request has no token"}
@@ -31,6 +33,25 @@ var (
 	errPassword  = &Error{http.StatusForbidden, "password_change_required", "change the first password before anything else"}
 	errTOTP      = &Error{http.StatusForbidden, "totp_required", "set up the second factor before anything else"}
 )
+
+// Identity are the settings of who tells callers apart by their tokens.
+type Identity struct {
+	JWKS  string `env:"JWKS_URL" help:"where profiler publishes the keys of tokens: http://host:port/.well-known/jwks.json"`
+	Party token.Party
+}
+
+// Check is config.Checker's.
+func (i *Identity) Check() []config.Problem {
+	if u, err := url.Parse(i.JWKS); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return []config.Problem{{Name: "JWKS_URL", Reason: "must be like http://profiler:8081/.well-known/jwks.json, without a user"}}
+	}
+	return nil
+}
+
+// Bearer is Bearer with the keys that profiler publishes.
+func (i *Identity) Bearer(client *http.Client, clock func() time.Time) func(*http.Request) (Caller, error) {
+	return Bearer(&token.Verifier{Party: i.Party, Keys: token.NewRemote(i.JWKS, client, clock), Clock: clock})
+}
 
 // Bearer says who calls by the token in the request's Authorization header (RFC 6750, 2.1).
 func Bearer(v *token.Verifier) func(*http.Request) (Caller, error) {
@@ -49,14 +70,15 @@ func Bearer(v *token.Verifier) func(*http.Request) (Caller, error) {
 			Log(r.Context()).Error("tokens cannot be verified", "error", err)
 			return Caller{}, errNoKeys
 		case err != nil:
-			Log(r.Context()).Info("a token was refused", "error", err)
+			SecurityEvent(r.Context(), "token_refused", slog.Any("error", err))
 			return Caller{}, errBadToken
 		}
 		return Caller{ID: c.Subject, Role: c.Role, Must: c.Must, Session: c.Session}, nil
 	}
 }
 
-// Allow lets callers of these roles pass who have nothing to do first; others are 403.
+// Allow lets callers of these roles pass who have nothing to do first; others are 403, and nobody
+// is 401.
 func Allow(roles ...token.Role) gin.HandlerFunc { return allow(token.MustNothing, roles) }
 
 // AllowMust is Allow for the routes by which callers do what they must: those who must do it pass too.
@@ -65,15 +87,22 @@ func AllowMust(must token.Must, roles ...token.Role) gin.HandlerFunc { return al
 func allow(must token.Must, roles []token.Role) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		caller := CallerOf(c.Request.Context())
+		var why *Error
 		switch {
+		case caller.Role == "":
+			Fail(c, errNoToken)
+			return
 		case !slices.Contains(roles, caller.Role):
-			Fail(c, errForbidden)
+			why = errForbidden
 		case caller.Must == token.MustNothing, caller.Must == must:
 			c.Next()
+			return
 		case caller.Must == token.MustChangePassword:
-			Fail(c, errPassword)
+			why = errPassword
 		default:
-			Fail(c, errTOTP)
+			why = errTOTP
 		}
+		SecurityEvent(c.Request.Context(), "forbidden", slog.String("method", c.Request.Method), slog.String("route", c.FullPath()), slog.String("code", why.Code))
+		Fail(c, why)
 	}
 }

@@ -95,6 +95,13 @@ func writeError(c *gin.Context, e *Error, fields map[string]string) {
 	if err != nil {
 		panic(err) // texts always encode
 	}
+	header := c.Writer.Header()
+	if e.Status == http.StatusUnauthorized && header.Get("WWW-Authenticate") == "" {
+		header.Set("WWW-Authenticate", "Bearer") // RFC 9110, 15.5.2
+	}
+	if e.Status == http.StatusServiceUnavailable && header.Get("Retry-After") == "" {
+		header.Set("Retry-After", "5")
+	}
 	write(c, e.Status, body)
 }
 

@@ -38,7 +38,10 @@ const (
 // waits. An error that does not pass is returned at once.
 func Start(ctx context.Context, l *net.TCPListener, log *slog.Logger, steps ...Step) error {
 	w := &waiting{reason: "it has just begun"}
-	srv := &http.Server{Handler: w, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	srv := &http.Server{
+		Handler: w, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 	srv.SetKeepAlivesEnabled(false)
 	served := make(chan struct{})
 	go func() {
@@ -111,7 +114,7 @@ func (w *waiting) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		body = map[string]string{"status": "starting", "reason": reason}
 	}
 	rw.Header().Set("Content-Type", "application/json; charset=utf-8")
-	rw.Header().Set("Cache-Control", "no-store")
+	secure(rw.Header(), r, policyOfData)
 	rw.Header().Set("Retry-After", "5")
 	rw.WriteHeader(http.StatusServiceUnavailable)
 	_ = json.NewEncoder(rw).Encode(body)

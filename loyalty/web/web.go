@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 )
@@ -36,7 +37,7 @@ type options struct {
 // Option changes what New does.
 type Option func(*options)
 
-// WithIdentity says who calls. Without it everybody is the anonymous admin.
+// WithIdentity says who calls. Without it nobody is known, and no Allow lets anybody pass.
 func WithIdentity(identify func(*http.Request) (Caller, error)) Option {
 	return func(o *options) { o.identify = identify }
 }
@@ -53,7 +54,7 @@ func WithMaxBody(bytes int64) Option { return func(o *options) { o.maxBody = byt
 // New returns an engine with GET /health and everything that is alike in all services; routes
 // that are added to it know their caller.
 func New(log *slog.Logger, opts ...Option) *gin.Engine {
-	o := options{identify: anonymous, maxBody: MaxBody}
+	o := options{identify: nobody, maxBody: MaxBody}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -88,6 +89,7 @@ const (
 	logKey contextKey = iota
 	requestIDKey
 	callerKey
+	sourceKey
 )
 
 // Log is the logger of a request, which names its id; outside of one it writes nothing.
@@ -114,9 +116,14 @@ func observe(log *slog.Logger) gin.HandlerFunc {
 		}
 		log := log.With("request_id", id)
 		ctx := context.WithValue(c.Request.Context(), requestIDKey, id)
+		ctx = context.WithValue(profile.WithRequestID(ctx, id), sourceKey, sourceIP(c.Request))
 		c.Request = c.Request.WithContext(context.WithValue(ctx, logKey, log))
 		c.Header(RequestIDHeader, id)
-		c.Header("X-Content-Type-Options", "nosniff")
+		policy := policyOfData
+		if c.FullPath() == SwaggerRoute {
+			policy = policyOfSwagger
+		}
+		secure(c.Writer.Header(), c.Request, policy)
 		defer func() {
 			level := slog.LevelInfo
 			if c.FullPath() == "/health" {
@@ -136,7 +143,7 @@ func observe(log *slog.Logger) gin.HandlerFunc {
 }
 
 func saneID(s string) bool {
-	if s == "" || len(s) > 64 {
+	if s == "" || len(s) > 64 || loyalty.StarPANs(s) != s { // it goes into logs and into Kafka
 		return false
 	}
 	for i := range len(s) {
@@ -244,7 +251,6 @@ func encode(v any) ([]byte, error) {
 
 func write(c *gin.Context, status int, body []byte) {
 	c.Header("Content-Type", "application/json; charset=utf-8")
-	c.Header("Cache-Control", "no-store")
 	c.Status(status)
 	if _, err := c.Writer.Write(body); err != nil {
 		// The client went away; that is its own business.

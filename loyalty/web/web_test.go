@@ -81,7 +81,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"health has no envelope", "GET", "/health", "", 200, `{"status":"OK"}`},
 		{"a nil list is an empty one", "GET", "/list", "", 200, `{"data":[]}`},
-		{"everybody is the anonymous admin", "GET", "/caller", "", 200, `{"data":{"ID":"anonymous","Role":"admin","Must":"","Session":0}}`},
+		{"without an identity nobody is known", "GET", "/caller", "", 200, `{"data":{"ID":"","Role":"","Must":"","Session":0}}`},
 		{"no such route", "GET", "/nowhere", "", 404, `{"error":"there is no such address","code":"not_found"}`},
 		{"a slash too many is no route", "GET", "/list/", "", 404, `{"error":"there is no such address","code":"not_found"}`},
 		{"wrong method", "DELETE", "/list", "", 405, `{"error":"DELETE is not allowed here","code":"method_not_allowed"}`},

@@ -17,6 +17,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/daemon"
 	"github.com/angelowl-loyalties/app/loyalty/etcdconn"
 	"github.com/angelowl-loyalties/app/loyalty/pgsql"
+	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/ruledb"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -32,6 +33,8 @@ type settings struct {
 	Timezone *time.Location   `env:"BANK_TIMEZONE" default:"Asia/Singapore" help:"the bank's time zone: what is live today is what is live there"`
 	Database pgsql.Settings
 	Etcd     etcdconn.Settings
+	Identity web.Identity
+	Profiler profile.Settings
 	Shutdown web.Shutdown
 }
 
@@ -69,5 +72,10 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	cfg := campaignex.DefaultConfig()
 	cfg.Home, cfg.Location = s.Home, s.Timezone
 	cfg.Settle, cfg.Drain = s.Shutdown.Delay, s.Shutdown.Timeout
-	return campaignex.Run(ctx, cfg, campaignex.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now})
+	client := profile.NewHTTPClient()
+	defer client.CloseIdleConnections()
+	return campaignex.Run(ctx, cfg, campaignex.Deps{
+		Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now,
+		Identify: s.Identity.Bearer(client, time.Now), Session: s.Profiler.Client("campaignex", client, time.Now).Session,
+	})
 }

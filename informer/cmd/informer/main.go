@@ -13,6 +13,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/config"
 	"github.com/angelowl-loyalties/app/loyalty/daemon"
+	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/rewarddb"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 )
@@ -27,6 +28,8 @@ type settings struct {
 	Home     loyalty.Currency `env:"HOME_CURRENCY" default:"SGD" help:"the bank's currency, ISO 4217"`
 	Timezone *time.Location   `env:"BANK_TIMEZONE" default:"Asia/Singapore" help:"the bank's time zone: today is the day there"`
 	Store    rewarddb.Settings
+	Identity web.Identity
+	Profiler profile.Settings
 	Shutdown web.Shutdown
 }
 
@@ -60,7 +63,13 @@ func run(ctx context.Context, s *settings, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listening for other services: %w", err)
 	}
+	client := profile.NewHTTPClient()
+	defer client.CloseIdleConnections()
+	owners := profile.NewOwners(s.Profiler.Client("informer", client, time.Now).Card, time.Now)
 	return informer.Run(ctx,
 		informer.Config{Home: s.Home, Timezone: s.Timezone, Settle: s.Shutdown.Delay, Drain: s.Shutdown.Timeout},
-		informer.Deps{Store: store, Listener: l, Internal: internal, Log: log, Clock: time.Now})
+		informer.Deps{
+			Store: store, Listener: l, Internal: internal, Log: log, Clock: time.Now,
+			Identify: s.Identity.Bearer(client, time.Now), Owner: owners.Owner,
+		})
 }
