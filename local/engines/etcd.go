@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // etcd is etcd.
@@ -45,7 +46,7 @@ func (etcd) ready(ctx context.Context, _ *Engine, n *Node) error {
 		return err
 	}
 	r.Close = true
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := (&http.Client{Timeout: 5 * time.Second}).Do(r)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/angelowl-loyalties/app/local/disk"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -73,7 +74,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, http: &http.Transport{MaxIdleConnsPerHost: 16}}
+	s := &Server{cfg: cfg, http: &http.Transport{MaxIdleConnsPerHost: 16, ResponseHeaderTimeout: time.Minute}}
 	if err := s.start(ctx); err != nil {
 		s.stop()
 		return nil, fmt.Errorf("starting S3: %w", err)
