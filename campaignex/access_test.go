@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -213,5 +214,36 @@ func TestItDoesNotRunForAnybody(t *testing.T) {
 	}
 	if _, err := http.Get("http://" + l.Addr().String()); err == nil {
 		t.Error("the listener was left open")
+	}
+}
+
+// The pages of Swagger UI work under their policy: they have no script of their own, and load nothing
+// from elsewhere.
+func TestThePagesThatDescribeTheServiceKeepToTheirPolicy(t *testing.T) {
+	a, _, _ := guarded(t)
+	page := a.want(200, "GET", "/swagger/index.html", "")
+	if policy := page.header.Get("Content-Security-Policy"); !strings.Contains(policy, "script-src 'self';") {
+		t.Errorf("the policy is %q", policy)
+	}
+	text := string(page.body)
+	loads := regexp.MustCompile(`<(?:script|link)[^>]*>`).FindAllString(text, -1)
+	if len(loads) < 5 {
+		t.Fatalf("it loads %v", loads)
+	}
+	for _, tag := range loads {
+		ref := regexp.MustCompile(`(?:src|href)="(?:\./)?([a-z0-9.-]+)"`).FindStringSubmatch(tag)
+		if ref == nil {
+			t.Errorf("%s is not of a file beside the page", tag)
+			continue
+		}
+		if file := a.want(200, "GET", "/swagger/"+ref[1], ""); file.header.Get("Content-Type") == "" {
+			t.Errorf("%s has no type, and may not be sniffed", ref[1])
+		}
+	}
+	if found := regexp.MustCompile(`\son[a-z]+=|javascript:`).FindString(text); found != "" {
+		t.Errorf("it has a script in it: %q", found)
+	}
+	if doc := a.want(200, "GET", "/swagger/doc.json", ""); !bytes.Contains(doc.body, []byte(`"Bearer"`)) {
+		t.Error("it does not say how to sign in")
 	}
 }
