@@ -2,7 +2,6 @@
 package main
 
 import (
-	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -22,7 +21,7 @@ const about = "tells API Gateway who sends a request and what they may call. It 
 const patience = 3 * time.Second
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("service", "authorizer")
+	log := daemon.Logger(os.Stderr, "authorizer")
 	var s authorizer.Settings
 	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
 		os.Exit(2)

@@ -49,7 +49,7 @@ func (s *settings) Check() []config.Problem {
 }
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("service", "publish-single")
+	log := daemon.Logger(os.Stderr, "publish-single")
 	var s settings
 	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
 		os.Exit(2)
