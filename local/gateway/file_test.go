@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -64,7 +65,7 @@ func TestTheAuthorizersRoutes(t *testing.T) {
 	}
 	for _, line := range []string{
 		`  {"method":"GET","path":"/campaign","roles":["user","bank","admin"],"must":[]},` + "\n",
-		`  {"method":"POST","path":"/auth/password","roles":["user","bank","merchant","admin"],"must":["password"]},` + "\n",
+		`  {"method":"POST","path":"/auth/password","roles":["user","bank","admin"],"must":["password","totp"]},` + "\n",
 		`  {"method":"POST","path":"/publish","roles":["bank","merchant","admin"],"must":[]},` + "\n",
 	} {
 		if !strings.Contains(string(raw), line) {
@@ -235,7 +236,7 @@ func TestAFileThatWouldBeServedOtherwiseIsRefused(t *testing.T) {
 		{"public with roles", "      security: []\n", "      security: []\n      x-angelowl-roles: [user]\n", "it is public and has roles"},
 		{"a role that stays inside", "[user, bank, admin]", "[service]", "no role that comes through the gateway"},
 		{"a role that is none", "[user, bank, admin]", "[usr]", "no role that comes through the gateway"},
-		{"a must that is none", "x-angelowl-must: password", "x-angelowl-must: pay", "x-angelowl-must is"},
+		{"a must that is none", "x-angelowl-must: totp", "x-angelowl-must: pay", "x-angelowl-must is"},
 		{"a throttle of nothing", "{rate: 100, burst: 200}", "{rate: 100, burst: 0}", "a throttle needs"},
 		{"OPTIONS that leave a method out", "'''GET,OPTIONS'''", "'''OPTIONS'''", "its OPTIONS say"},
 		{"no gateway response", "  THROTTLED:", "  SLOW:", "no gateway response THROTTLED"},
@@ -253,5 +254,27 @@ func TestAFileThatWouldBeServedOtherwiseIsRefused(t *testing.T) {
 	}
 	if _, err := Load("nowhere.yaml"); err == nil {
 		t.Error("a file that is not there was read")
+	}
+}
+
+// What Terraform's templatefile fills in, and nothing that it would take for a directive.
+func TestTheFileHasOnlyVariablesThatTerraformFills(t *testing.T) {
+	text, err := os.ReadFile(theFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`\$\{([^}]*)\}`).FindAllSubmatch(text, -1) {
+		if name := string(m[1]); !slices.Contains(got, name) { // in comments, too: Terraform does not know them
+			got = append(got, name)
+		}
+	}
+	slices.Sort(got)
+	want := []string{"AWS_REGION", "authorizer_arn", "campaignex", "informer", "portal_origin", "profiler", "publish_single_arn", "vpc_link_id"}
+	if !slices.Equal(got, want) {
+		t.Errorf("its variables are %v, should be %v", got, want)
+	}
+	if bytes.Contains(text, []byte("%{")) {
+		t.Error("it has a directive of templatefile")
 	}
 }
