@@ -323,6 +323,11 @@ func (o *Operation) integrate(bad func(format string, args ...any)) {
 				bad("%s is not %s", header, value)
 			}
 		}
+		for target, source := range in.RequestParameters {
+			if !strings.HasPrefix(target, "integration.request.path.") && source != "context.requestId" && source != "context.identity.sourceIp" {
+				bad("%s from %s is not served", target, source)
+			}
+		}
 	case "aws_proxy":
 		m := lambdaURI.FindStringSubmatch(in.URI)
 		if m == nil || in.HTTPMethod != "POST" {

@@ -230,6 +230,7 @@ func TestAFileThatWouldBeServedOtherwiseIsRefused(t *testing.T) {
 		{"a parameter that is not passed on", "          integration.request.path.id: method.request.path.id\n", "", "id is not passed on"},
 		{"no request id", "          integration.request.header.X-Request-Id: context.requestId\n", "", "X-Request-Id is not context.requestId"},
 		{"an address of the client's own", "context.identity.sourceIp", "method.request.header.X-Source-Ip", "X-Source-Ip is not"},
+		{"a mapping that nobody does", "          integration.request.header.X-Request-Id: context.requestId\n", "          integration.request.header.X-Request-Id: context.requestId\n          integration.request.header.X-Who: context.identity.caller\n", "is not served"},
 		{"a parameter without a pattern", ", pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'", "", "date needs a pattern"},
 		{"a pattern that is not anchored", "{1,512}$'", "{1,512}'", "token needs a pattern"},
 		{"no roles", "      x-angelowl-roles: [user, bank, admin]\n", "", "neither roles nor security"},

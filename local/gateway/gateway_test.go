@@ -68,6 +68,7 @@ func TestWhatTheAuthorizerSays(t *testing.T) {
 		{"no keys", events.APIGatewayCustomAuthorizerResponse{}, errors.New("no keys"), 503, "keys_unavailable"},
 		{"no, in other words", events.APIGatewayCustomAuthorizerResponse{}, errors.New("unauthorized"), 503, "keys_unavailable"},
 		{"nothing", events.APIGatewayCustomAuthorizerResponse{}, nil, 500, "internal"},
+		{"a policy of nothing", one(), nil, 500, "internal"},
 		{"nobody", events.APIGatewayCustomAuthorizerResponse{PolicyDocument: one(all).PolicyDocument}, nil, 500, "internal"},
 		{"a denial", one(events.IAMPolicyStatement{Action: []string{"execute-api:Invoke"}, Effect: "Deny", Resource: []string{"*"}}), nil, 403, "forbidden"},
 	} {
@@ -339,6 +340,25 @@ func TestHeadersBetweenGatewayAndService(t *testing.T) {
 	}
 	if a.Status != http.StatusTeapot || a.Header.Get("ETag") != `"3"` || !slices.Equal(a.Header.Values("X-Request-Id"), []string{"mine-1"}) || a.Header.Get("X-Hop") != "" {
 		t.Errorf("the client sees %d %v", a.Status, a.Header)
+	}
+}
+
+// What a gateway response says is the file's alone.
+func TestGatewayResponsesAreTheFiles(t *testing.T) {
+	w := newWorld(t, func(w *world) {
+		w.file.responses[string(missingRoute)] = gatewayResponse{
+			StatusCode: "410",
+			Parameters: map[string]string{
+				"gatewayresponse.header.X-Other": "context.requestId", "gatewayresponse.header.X-Text": "'for ${portal_origin}'",
+				"gatewayresponse.header.X-Unknown": "context.stage", "other.header.X-Not": "'x'",
+			},
+			Templates: map[string]string{"application/json": `{"error": $context.error.messageString, "code": "$context.requestId"}`},
+		}
+	})
+	a := w.send("GET", "/nothing", "", withHeader("X-Request-Id", "mine"))
+	if a.Status != 410 || a.Error != "Missing Authentication Token" || a.Code != "mine" || a.Header.Get("X-Other") != "mine" ||
+		a.Header.Get("X-Text") != "for "+portal || a.Header["X-Unknown"] != nil || a.Header["X-Not"] != nil {
+		t.Errorf("%d %s %v", a.Status, a.Body, a.Header)
 	}
 }
 

@@ -55,8 +55,7 @@ func newService(g *Gateway, address string) *service {
 				if !ok {
 					continue
 				}
-				h.Del(name)
-				switch source {
+				switch source { // a client's own are replaced
 				case "context.requestId":
 					h.Set(name, r.id)
 				case "context.identity.sourceIp":
