@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/aws/aws-lambda-go/events"
 )
 
@@ -90,7 +91,7 @@ func (g *Gateway) authorize(w http.ResponseWriter, r *request) *grant {
 		g.fail(w, r, unauthorized, "Unauthorized")
 		return nil
 	case err != nil:
-		r.log.WarnContext(r.Context(), "the authorizer failed", "error", err)
+		r.log.WarnContext(r.Context(), "the authorizer failed", "error", loyalty.StarPANs(err.Error()))
 		g.fail(w, r, authorizerFailure, "authorizer failure")
 		return nil
 	case answer.PrincipalID == "" || len(answer.PolicyDocument.Statement) == 0:

@@ -219,12 +219,16 @@ func Parse(text []byte) (*File, error) {
 					bad(where, "x-angelowl-must is password or totp, or a list of both")
 				}
 			}
-			public := o.Security != nil && len(*o.Security) == 0
+			if o.Security == nil || len(*o.Security) > 1 || len(*o.Security) == 1 && (*o.Security)[0]["bearer"] == nil {
+				bad(where, "its security is neither [] nor bearer alone; API Gateway takes an operation without for public")
+				continue
+			}
+			public := len(*o.Security) == 0
 			switch {
 			case public && len(op.Roles)+len(op.Must) > 0:
 				bad(where, "it is public and has roles")
 			case !public && len(op.Roles) == 0:
-				bad(where, "it has neither roles nor security: []")
+				bad(where, "it needs a token, and has no roles")
 			}
 
 			if !read(where, o.Extensions, "x-amazon-apigateway-integration", &op.integration) {

@@ -13,6 +13,7 @@ import (
 	campaignex "github.com/angelowl-loyalties/app/campaignex/docs"
 	informer "github.com/angelowl-loyalties/app/informer/docs"
 	profiler "github.com/angelowl-loyalties/app/profiler/docs"
+	"github.com/getkin/kin-openapi/openapi3"
 )
 
 const theFile = "../../.infra/api/openapi.yaml"
@@ -233,7 +234,8 @@ func TestAFileThatWouldBeServedOtherwiseIsRefused(t *testing.T) {
 		{"a mapping that nobody does", "          integration.request.header.X-Request-Id: context.requestId\n", "          integration.request.header.X-Request-Id: context.requestId\n          integration.request.header.X-Who: context.identity.caller\n", "is not served"},
 		{"a parameter without a pattern", ", pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'", "", "date needs a pattern"},
 		{"a pattern that is not anchored", "{1,512}$'", "{1,512}'", "token needs a pattern"},
-		{"no roles", "      x-angelowl-roles: [user, bank, admin]\n", "", "neither roles nor security"},
+		{"no roles", "      x-angelowl-roles: [user, bank, admin]\n", "", "it needs a token, and has no roles"},
+		{"no security", "      security: [{bearer: []}]\n", "", "neither [] nor bearer alone"},
 		{"public with roles", "      security: []\n", "      security: []\n      x-angelowl-roles: [user]\n", "it is public and has roles"},
 		{"a role that stays inside", "[user, bank, admin]", "[service]", "no role that comes through the gateway"},
 		{"a role that is none", "[user, bank, admin]", "[usr]", "no role that comes through the gateway"},
@@ -255,6 +257,36 @@ func TestAFileThatWouldBeServedOtherwiseIsRefused(t *testing.T) {
 	}
 	if _, err := Load("nowhere.yaml"); err == nil {
 		t.Error("a file that is not there was read")
+	}
+}
+
+// What API Gateway's import does not take, or drops: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
+func TestAPIGatewayTakesTheFile(t *testing.T) {
+	doc, err := openapi3.NewLoader().LoadFromFile(theFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range doc.Components.Schemas {
+		if !regexp.MustCompile("^[A-Za-z0-9]+$").MatchString(name) {
+			t.Errorf("the name %s of a schema is not of letters and digits alone", name)
+		}
+	}
+	if len(doc.Components.Responses)+len(doc.Components.Parameters)+len(doc.Components.RequestBodies) > 0 {
+		t.Error("only schemas may be referred to")
+	}
+	for path := range doc.Paths.Map() {
+		if !regexp.MustCompile(`^(/([A-Za-z0-9_.,:-]+|\{[A-Za-z0-9_.-]+\}))+$`).MatchString(path) {
+			t.Errorf("the path %s has a segment that is not taken", path)
+		}
+	}
+	raw, err := json.Marshal(doc.Components.Schemas)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"discriminator", "example", "exclusiveMinimum", "exclusiveMaximum", "readOnly", "writeOnly", "deprecated", "oneOf", "anyOf", "not"} {
+		if bytes.Contains(raw, []byte(`"`+word+`":`)) {
+			t.Errorf("schemas have %s", word)
+		}
 	}
 }
 

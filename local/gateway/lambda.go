@@ -12,6 +12,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
@@ -37,7 +38,7 @@ func (g *Gateway) invoke(w http.ResponseWriter, r *request, handle Lambda) {
 		r.log.WarnContext(r.Context(), "a lambda took too long", "lambda", r.op.Lambda)
 		g.fail(w, r, integrationTimeout, "Endpoint request timed out")
 	case err != nil:
-		r.log.WarnContext(r.Context(), "a lambda failed", "lambda", r.op.Lambda, "error", err)
+		r.log.WarnContext(r.Context(), "a lambda failed", "lambda", r.op.Lambda, "error", loyalty.StarPANs(err.Error()))
 		g.fail(w, r, integrationFailure, "Internal server error")
 	default:
 		if err := write(w, r, answer); err != nil {
