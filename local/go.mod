@@ -22,6 +22,10 @@ require github.com/angelowl-loyalties/app/ingestor v0.0.0
 
 replace github.com/angelowl-loyalties/app/ingestor => ../ingestor
 
+require github.com/angelowl-loyalties/app/authorizer v0.0.0
+
+replace github.com/angelowl-loyalties/app/authorizer => ../authorizer
+
 require github.com/angelowl-loyalties/app/publish-single v0.0.0
 
 replace github.com/angelowl-loyalties/app/publish-single => ../publish-single
