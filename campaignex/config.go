@@ -14,6 +14,7 @@ type Config struct {
 	Location    *time.Location   // the bank's time zone: what is live today is what is live there
 	PublishWait time.Duration    // how long the answer to a change may wait for its publication
 	Outbox      outbox.Config
+	Portal      string        // the origin of the portal, whose scripts may read answers; "" is none
 	Settle      time.Duration // how long /health fails before the listener closes
 	Drain       time.Duration // how long requests in flight may take after that
 }

@@ -79,7 +79,7 @@ func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
 //	@description				Bearer, a space, and the token that POST /auth/login answers
 //	@security					Bearer
 func (s *service) routes() *gin.Engine {
-	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute))
+	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.cfg.Portal))
 	read := web.Allow(token.User, token.Bank, token.Admin)
 	staff := web.Allow(token.Bank, token.Admin)
 	fresh := web.Fresh(s.session)

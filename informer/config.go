@@ -11,6 +11,7 @@ import (
 type Config struct {
 	Home     loyalty.Currency // the bank's currency, in which a summary adds spend up
 	Timezone *time.Location   // the bank's: today is the day there
+	Portal   string           // the origin of the portal, whose scripts may read answers; "" is none
 	Settle   time.Duration    // how long /health fails before the listeners close
 	Drain    time.Duration    // how long requests in flight may take after that; 0: 10 s
 }

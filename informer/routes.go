@@ -49,7 +49,7 @@ func newService(cfg Config, deps Deps) *service {
 //	@description				Bearer, a space, and the token that POST /auth/login answers
 //	@security					Bearer
 func (s *service) routes() *gin.Engine {
-	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute))
+	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.cfg.Portal))
 	holders := web.Allow(token.User, token.Admin)
 	r.GET("/reward/:cardId", holders, s.own, s.rewards)
 	r.GET("/reward/total/:cardId", holders, s.own, s.total)

@@ -32,6 +32,7 @@ type options struct {
 	identify func(*http.Request) (Caller, error)
 	public   []string
 	maxBody  int64
+	portal   string
 }
 
 // Option changes what New does.
@@ -51,6 +52,11 @@ func WithPublic(routes ...string) Option {
 // WithMaxBody is another limit than MaxBody for all routes.
 func WithMaxBody(bytes int64) Option { return func(o *options) { o.maxBody = bytes } }
 
+// WithPortal lets scripts of the portal's pages read answers (the CORS protocol of the Fetch standard): API
+// Gateway touches no header of what a service answers, so services say so themselves. The gateway
+// answers preflights. An origin is like https://portal.example.com; "" is none.
+func WithPortal(origin string) Option { return func(o *options) { o.portal = origin } }
+
 // New returns an engine with GET /health and everything that is alike in all services; routes
 // that are added to it know their caller.
 func New(log *slog.Logger, opts ...Option) *gin.Engine {
@@ -67,6 +73,9 @@ func New(log *slog.Logger, opts ...Option) *gin.Engine {
 		panic(err) // only a proxy that cannot be parsed is an error
 	}
 	r.Use(observe(log), recovery, LimitBody(o.maxBody))
+	if o.portal != "" {
+		r.Use(readable(o.portal))
+	}
 	r.GET("/health", func(c *gin.Context) { JSON(c, http.StatusOK, gin.H{"status": "OK"}) })
 	identify := Identify(o.identify)
 	r.Use(func(c *gin.Context) {

@@ -35,6 +35,7 @@ type settings struct {
 	Etcd     etcdconn.Settings
 	Identity web.Identity
 	Profiler profile.Settings
+	Portal   web.Portal
 	Shutdown web.Shutdown
 }
 
@@ -71,7 +72,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	defer func() { err = errors.Join(err, etcd.Close()) }()
 	cfg := campaignex.DefaultConfig()
 	cfg.Home, cfg.Location = s.Home, s.Timezone
-	cfg.Settle, cfg.Drain = s.Shutdown.Delay, s.Shutdown.Timeout
+	cfg.Settle, cfg.Drain, cfg.Portal = s.Shutdown.Delay, s.Shutdown.Timeout, s.Portal.Origin
 	client := profile.NewHTTPClient()
 	defer client.CloseIdleConnections()
 	return campaignex.Run(ctx, cfg, campaignex.Deps{

@@ -30,6 +30,7 @@ type settings struct {
 	Store    rewarddb.Settings
 	Identity web.Identity
 	Profiler profile.Settings
+	Portal   web.Portal
 	Shutdown web.Shutdown
 }
 
@@ -67,7 +68,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) error {
 	defer client.CloseIdleConnections()
 	owners := profile.NewOwners(s.Profiler.Client("informer", client, time.Now).Card, time.Now)
 	return informer.Run(ctx,
-		informer.Config{Home: s.Home, Timezone: s.Timezone, Settle: s.Shutdown.Delay, Drain: s.Shutdown.Timeout},
+		informer.Config{Home: s.Home, Timezone: s.Timezone, Settle: s.Shutdown.Delay, Drain: s.Shutdown.Timeout, Portal: s.Portal.Origin},
 		informer.Deps{
 			Store: store, Listener: l, Internal: internal, Log: log, Clock: time.Now,
 			Identify: s.Identity.Bearer(client, time.Now), Owner: owners.Owner,
