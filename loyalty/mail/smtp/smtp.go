@@ -292,7 +292,7 @@ func gone(err error) bool {
 	return !errors.As(err, &said) || said.Code == 421
 }
 
-var enhanced = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
+var enhanced = regexp.MustCompile(`(?m)^[245]\.\d{1,3}\.\d{1,3}\b`)
 
 // answer is an error without the words of the server, which may repeat the mail or its address: the
 // code (RFC 5321) and the one of RFC 3463 say what it is.
