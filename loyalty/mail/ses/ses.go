@@ -86,9 +86,9 @@ func (s *Sender) explain(ctx context.Context, err error) error {
 	case "MessageRejected", "BadRequestException", "InvalidParameterValue":
 		// An identity that is not verified is the deployment's fault, and can be mended.
 		if strings.Contains(strings.ToLower(words), strings.ToLower(s.cfg.From.Address)) {
-			return fmt.Errorf("Amazon SES does not let us send from MAIL_FROM's address; verify it or its domain there (%s%s)", code, request)
+			return fmt.Errorf("sending a mail: Amazon SES does not let us send from MAIL_FROM's address; verify it or its domain there (%s%s)", code, request)
 		}
 		return fmt.Errorf("%w: Amazon SES answered %s%s", loyaltymail.ErrRefused, code, request)
 	}
-	return fmt.Errorf("Amazon SES answered %s%s: %s", code, request, words)
+	return fmt.Errorf("sending a mail: Amazon SES answered %s%s: %s", code, request, words)
 }
