@@ -58,13 +58,13 @@ func FuzzRequest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, query, match string) {
 		params, _ := url.ParseQuery(query) // as net/http does: what can be read is
-		page, errs := pageOf(params)
+		page, errs := PageOf(params)
 		if len(errs) == 0 && (page.Size < 1 || page.Size > MaxPage || page.No < 1) {
 			t.Errorf("%q is read as %+v", query, page)
 		}
 		c, _ := gin.CreateTestContext(httptest.NewRecorder())
 		c.Request = &http.Request{Header: http.Header{"If-Match": {match}}}
-		fit, err := ifMatch(c)
+		fit, err := IfMatch(c)
 		if err == nil && match != "" && fit == nil {
 			t.Errorf("%q asks for nothing", match)
 		}

@@ -100,7 +100,7 @@ func (r *Resource[T, F]) fail(c *gin.Context, id string, err error) {
 // List answers GET /kind.
 func (r *Resource[T, F]) List(c *gin.Context) {
 	params := c.Request.URL.Query()
-	page, errs := pageOf(params)
+	page, errs := PageOf(params)
 	q := Query[F]{Page: page, Sort: r.Sorts[0]}
 	if s := params.Get("sort"); s != "" {
 		q.Sort, q.Desc = strings.CutPrefix(s, "-")
@@ -127,10 +127,11 @@ func (r *Resource[T, F]) List(c *gin.Context) {
 	for i, item := range items {
 		data[i] = r.answer(c.Request.Context(), item, false)
 	}
-	pageAnswer(c, page, total, data)
+	PageAnswer(c, page, total, data)
 }
 
-func pageAnswer(c *gin.Context, page Page, total int64, data any) {
+// PageAnswer answers a page of a list.
+func PageAnswer(c *gin.Context, page Page, total int64, data any) {
 	web.JSON(c, http.StatusOK, struct {
 		PageNo   int   `json:"page_no"`
 		PageSize int   `json:"page_size"`
@@ -139,8 +140,8 @@ func pageAnswer(c *gin.Context, page Page, total int64, data any) {
 	}{page.No, page.Size, total, data})
 }
 
-// pageOf reads page_size and page_no.
-func pageOf(params url.Values) (Page, loyalty.FieldErrors) {
+// PageOf reads page_size and page_no.
+func PageOf(params url.Values) (Page, loyalty.FieldErrors) {
 	var errs loyalty.FieldErrors
 	number := func(name string, otherwise, most int) int {
 		text := params.Get(name)
@@ -222,7 +223,7 @@ func (r *Resource[T, F]) put(c *gin.Context, orCreate bool) {
 	if !ok {
 		return
 	}
-	fit, err := ifMatch(c)
+	fit, err := IfMatch(c)
 	if err != nil {
 		web.Fail(c, err)
 		return
@@ -260,7 +261,7 @@ func (r *Resource[T, F]) Delete(c *gin.Context) {
 		return
 	}
 	ctx := c.Request.Context()
-	fit, err := ifMatch(c)
+	fit, err := IfMatch(c)
 	if err != nil {
 		web.Fail(c, err)
 		return
@@ -292,7 +293,7 @@ func (r *Resource[T, F]) History(c *gin.Context) {
 	if !ok {
 		return
 	}
-	page, errs := pageOf(c.Request.URL.Query())
+	page, errs := PageOf(c.Request.URL.Query())
 	if err := errs.Err(); err != nil {
 		web.Fail(c, err)
 		return
@@ -305,7 +306,7 @@ func (r *Resource[T, F]) History(c *gin.Context) {
 	if events == nil {
 		events = []Event{}
 	}
-	pageAnswer(c, page, total, events)
+	PageAnswer(c, page, total, events)
 }
 
 func (r *Resource[T, F]) pathID(c *gin.Context) (string, bool) {
@@ -357,9 +358,9 @@ func Writable(body json.RawMessage, field, id string) (json.RawMessage, error) {
 	return out, nil
 }
 
-// ifMatch reads If-Match (RFC 9110, 13.1.1). A tag that a proxy made weak when it compressed the
+// IfMatch reads If-Match (RFC 9110, 13.1.1). A tag that a proxy made weak when it compressed the
 // answer is taken too: versions are exact.
-func ifMatch(c *gin.Context) (Fit, error) {
+func IfMatch(c *gin.Context) (Fit, error) {
 	header := strings.Join(c.Request.Header.Values("If-Match"), ",")
 	if header == "" {
 		return nil, nil
