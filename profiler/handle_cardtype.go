@@ -71,7 +71,7 @@ func (s *service) putCardType(c *gin.Context) { s.cardTypes.Put(c) }
 
 // deleteCardType deletes a card type.
 //
-//	@Summary	Delete a card type that no campaign names
+//	@Summary	Delete a card type that no campaign names and no card has
 //	@Tags		card type
 //	@Param		card_type	path	string	true	"its key"
 //	@Param		If-Match	header	string	false	"the ETag that was read"
@@ -98,9 +98,15 @@ func (s *service) cardTypeHistory(c *gin.Context) { s.cardTypes.History(c) }
 
 const campaignPage = 1000
 
-// notInUse refuses to delete a card type that a published campaign names: its transactions would
-// become dead letters.
+// notInUse refuses to delete a card type that cards have or that a published campaign names: its
+// transactions would become dead letters.
 func (s *service) notInUse(ctx context.Context, cardType string) error {
+	switch n, err := s.store.CardsOfType(ctx, cardType); {
+	case err != nil:
+		return err
+	case n > 0:
+		return &web.Error{Status: http.StatusConflict, Code: "in_use", Message: fmt.Sprintf("there are cards of this type: %d", n)}
+	}
 	from := rulebook.Key(rulebook.Campaigns, "")
 	end := clientv3.GetPrefixRangeEnd(from)
 	for {

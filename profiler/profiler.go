@@ -1,6 +1,8 @@
-// Package profiler keeps what the bank knows of its cardholders. So far that is the card types:
-// which kinds of cards there are and in which unit each earns. They are published to etcd as
-// campaigns are.
+// Package profiler keeps what the bank knows of its people: accounts, the cards of cardholders, and
+// the card types, which say in which unit a card earns and are published to etcd as campaigns are.
+//
+// Of a card's number only its last four digits and an HMAC are kept, the HMAC's key outside the
+// database. How accounts sign in is in package signin, which stands on the same database.
 package profiler
 
 import (
@@ -9,33 +11,99 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
 	"github.com/angelowl-loyalties/app/loyalty/web"
+	"github.com/gin-gonic/gin"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
 )
 
-// Deps are what the service stands on. Whoever made them closes them, but for the listener.
+// Deps are what the service stands on; all of it is needed but Public. Whoever made them closes them,
+// but for the listeners.
 type Deps struct {
 	Store    Store
 	Etcd     *clientv3.Client
 	Listener net.Listener
+	Internal net.Listener // for other services; never on the gateway
 	Log      *slog.Logger
 	Clock    func() time.Time
+
+	DataKey  DataKey
+	Identify func(*http.Request) (web.Caller, error) // says who calls, as web.Bearer does
+	SignIn   SignIn
+	Public   []string // routes of SignIn, as they are registered, that need no token
+	Passwords
+}
+
+// SignIn is how accounts sign in, as much as accounts need of it. Its methods may be called at once.
+type SignIn interface {
+	// Routes adds the routes of the API, each with its role check.
+	Routes(r gin.IRouter)
+	// InternalRoutes adds those of the internal port.
+	InternalRoutes(r gin.IRouter)
+	// Fresh refuses callers whose session has ended since they got their token. It stands before
+	// every route that writes.
+	Fresh() gin.HandlerFunc
+
+	// EmailChanged tells the address old that the account, which is as u is now, has another one. It is
+	// called when the change is made; its error is logged, and the change stands.
+	EmailChanged(ctx context.Context, old string, u User) error
+	// FirstPassword gives an account a random first password and mails it. It is called for an account
+	// that has just been made and has none; after an error the account stands, and whoever made it is told.
+	FirstPassword(ctx context.Context, u User) error
+}
+
+// Passwords is how passwords are judged and hashed.
+type Passwords struct {
+	// Hash returns what is kept of a password. It may wait for its turn, and ends with ctx.
+	Hash func(ctx context.Context, plain string) (string, error)
+	// CheckPassword returns loyalty.FieldErrors of the field password for one that may not be used;
+	// personal are words that it must not be made of.
+	CheckPassword func(plain string, personal ...string) error
+}
+
+// check says what is missing: a service that does not know who calls must not run.
+func (d Deps) check() error {
+	var errs []error
+	for _, need := range []struct {
+		there bool
+		name  string
+	}{
+		{d.Identify != nil, "Identify"}, {d.SignIn != nil, "SignIn"}, {d.Internal != nil, "Internal"}, {!d.DataKey.IsZero(), "DataKey"},
+		{d.Hash != nil, "Hash"}, {d.CheckPassword != nil, "CheckPassword"},
+	} {
+		if !need.there {
+			errs = append(errs, fmt.Errorf("Deps.%s is missing", need.name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Run serves until ctx ends, then drains: requests in flight are answered, and what they changed
 // is published if etcd is there. It returns nil after a clean drain.
 func Run(ctx context.Context, cfg Config, deps Deps) error {
-	if err := cfg.Validate(); err != nil {
-		return errors.Join(fmt.Errorf("profiler: %w", err), deps.Listener.Close())
+	if err := errors.Join(cfg.Validate(), deps.check()); err != nil {
+		err = errors.Join(fmt.Errorf("profiler: %w", err), deps.Listener.Close())
+		if deps.Internal != nil {
+			err = errors.Join(err, deps.Internal.Close())
+		}
+		return err
 	}
 	publisher := outbox.New(deps.Store, deps.Etcd, cfg.Outbox, deps.Log, deps.Clock)
 	s := newService(cfg, deps, publisher)
 	return publisher.While(ctx, func(ctx context.Context) error {
-		server := web.Server{Settle: cfg.Settle, Drain: cfg.Drain, Log: deps.Log}
-		if err := server.Serve(ctx, deps.Listener, s.routes()); err != nil {
+		group, ctx := errgroup.WithContext(ctx)
+		serve := func(l net.Listener, h http.Handler) {
+			group.Go(func() error {
+				return web.Server{Settle: cfg.Settle, Drain: cfg.Drain, Log: deps.Log}.Serve(ctx, l, h)
+			})
+		}
+		serve(deps.Listener, s.routes(deps))
+		serve(deps.Internal, s.internalRoutes(deps))
+		if err := group.Wait(); err != nil {
 			return fmt.Errorf("profiler: %w", err)
 		}
 		return nil

@@ -1,6 +1,7 @@
 package profiler
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
 	"github.com/angelowl-loyalties/app/loyalty/ruleapi"
+	"github.com/angelowl-loyalties/app/loyalty/token"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/profiler/docs"
 	swaggerfiles "github.com/swaggo/files"
@@ -21,14 +23,23 @@ import (
 
 // service answers requests.
 type service struct {
-	log       *slog.Logger
-	etcd      *clientv3.Client
-	timeout   time.Duration
-	cardTypes ruleapi.Resource[loyalty.CardType, CardTypeFilter]
+	log           *slog.Logger
+	etcd          *clientv3.Client
+	timeout       time.Duration
+	store         Store
+	key           DataKey
+	signIn        SignIn
+	hash          func(context.Context, string) (string, error)
+	checkPassword func(string, ...string) error
+	clock         func() time.Time
+	cardTypes     ruleapi.Resource[loyalty.CardType, CardTypeFilter]
 }
 
 func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
-	s := &service{log: deps.Log, etcd: deps.Etcd, timeout: cfg.Outbox.Timeout}
+	s := &service{
+		log: deps.Log, etcd: deps.Etcd, timeout: cfg.Outbox.Timeout, store: deps.Store, key: deps.DataKey, signIn: deps.SignIn,
+		hash: deps.Hash, checkPassword: deps.CheckPassword, clock: deps.Clock,
+	}
 	s.cardTypes = ruleapi.Resource[loyalty.CardType, CardTypeFilter]{
 		Name: "card type", Field: "card_type", Store: deps.Store.CardTypes(), Publisher: publisher, PublishWait: cfg.PublishWait,
 		ID:        func(t loyalty.CardType) string { return t.CardType },
@@ -39,23 +50,63 @@ func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
 	return s
 }
 
-// routes
+const swaggerRoute = "/swagger/*any"
+
+// routes are those of the gateway. Whose data an account may see within its role, the handlers say.
 //
-//	@title			AngelOwl profiler
-//	@version		1.0
-//	@description	Card types: which kinds of cards there are and in which unit each earns.
-//	@BasePath		/
-func (s *service) routes() http.Handler {
-	r := web.New(s.log)
+//	@title						AngelOwl profiler
+//	@version					1.0
+//	@description				Accounts, cards, and card types: which kinds of cards there are and in which unit each earns. What stands under /internal is on a port of its own, for other services.
+//	@BasePath					/
+//	@securityDefinitions.apikey	Bearer
+//	@in							header
+//	@name						Authorization
+//	@description				Bearer and the token of POST /auth/login
+//	@security					Bearer
+func (s *service) routes(deps Deps) http.Handler {
+	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(append([]string{swaggerRoute}, deps.Public...)...))
+	var (
+		people = web.Allow(token.User, token.Bank, token.Admin)
+		staff  = web.Allow(token.Bank, token.Admin)
+		fresh  = s.signIn.Fresh()
+	)
 
-	r.GET("/card/type", s.listCardTypes)
-	r.POST("/card/type", s.createCardType)
-	r.GET("/card/type/:card_type", s.getCardType)
-	r.PUT("/card/type/:card_type", s.putCardType)
-	r.DELETE("/card/type/:card_type", s.deleteCardType)
-	r.GET("/card/type/:card_type/history", s.cardTypeHistory)
+	r.GET("/user", staff, s.listUsers)
+	r.POST("/user", staff, fresh, s.createUser)
+	r.POST("/user/search", staff, s.searchUsers)
+	r.GET("/user/:id", people, s.getUser)
+	r.PUT("/user/:id", people, fresh, s.putUser)
+	r.DELETE("/user/:id", staff, fresh, s.deleteUser)
+	r.GET("/user/:id/history", staff, s.userHistory)
 
-	r.GET("/swagger/*any", ginswagger.WrapHandler(swaggerfiles.NewHandler(), ginswagger.InstanceName(docs.SwaggerInfoprofiler.InstanceName())))
+	r.GET("/card", staff, s.listCards)
+	r.POST("/card", staff, fresh, s.createCard)
+	r.GET("/card/:id", people, s.getCard)
+	r.DELETE("/card/:id", staff, fresh, s.deleteCard)
+	r.GET("/card/:id/history", staff, s.cardHistory)
+
+	r.GET("/card/type", people, s.listCardTypes)
+	r.POST("/card/type", staff, fresh, s.createCardType)
+	r.GET("/card/type/:card_type", people, s.getCardType)
+	r.PUT("/card/type/:card_type", staff, fresh, s.putCardType)
+	r.DELETE("/card/type/:card_type", staff, fresh, s.deleteCardType)
+	r.GET("/card/type/:card_type/history", staff, s.cardTypeHistory)
+
+	s.signIn.Routes(r)
+	r.GET(swaggerRoute, ginswagger.WrapHandler(swaggerfiles.NewHandler(), ginswagger.InstanceName(docs.SwaggerInfoprofiler.InstanceName())))
+	return r
+}
+
+// internalRoutes are for other services, on a port that the gateway does not reach.
+func (s *service) internalRoutes(deps Deps) http.Handler {
+	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(deps.Public...))
+	services := web.Allow(token.Service)
+
+	r.GET("/internal/card/:id", services, s.cardOwner)
+	r.GET("/internal/user/:id/card", services, s.cardsOfUser)
+	r.POST("/internal/users", services, web.LimitBody(maxBatchBody), s.putRows)
+
+	s.signIn.InternalRoutes(r)
 	return r
 }
 

@@ -15,6 +15,132 @@ const docTemplateprofiler = `{
     "host": "{{.Host}}",
     "basePath": "{{.BasePath}}",
     "paths": {
+        "/card": {
+            "get": {
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "card"
+                ],
+                "summary": "Cards, a page of them",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "only this account's",
+                        "name": "user_id",
+                        "in": "query"
+                    },
+                    {
+                        "type": "string",
+                        "description": "only cards of this type",
+                        "name": "card_type",
+                        "in": "query"
+                    },
+                    {
+                        "type": "string",
+                        "description": "id, card_type, created_at or updated_at; a - before it for descending order",
+                        "name": "sort",
+                        "in": "query"
+                    },
+                    {
+                        "type": "integer",
+                        "default": 100,
+                        "description": "1 to 1000",
+                        "name": "page_size",
+                        "in": "query"
+                    },
+                    {
+                        "type": "integer",
+                        "default": 1,
+                        "description": "from 1",
+                        "name": "page_no",
+                        "in": "query"
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.CardPage"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            },
+            "post": {
+                "description": "The whole number is needed; only its last four digits and an HMAC of it are kept. A card id belongs to one account for ever: the account may have a deleted card again, another one never (409 card_taken).",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "card"
+                ],
+                "summary": "Give a cardholder a card",
+                "parameters": [
+                    {
+                        "description": "the card",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/profiler.CardBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "201": {
+                        "description": "Created",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.CardAnswer"
+                        },
+                        "headers": {
+                            "ETag": {
+                                "type": "string",
+                                "description": "the version, for If-Match"
+                            },
+                            "Location": {
+                                "type": "string",
+                                "description": "where it is"
+                            }
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "409": {
+                        "description": "Conflict",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
         "/card/type": {
             "get": {
                 "produces": [
@@ -222,7 +348,7 @@ const docTemplateprofiler = `{
                 "tags": [
                     "card type"
                 ],
-                "summary": "Delete a card type that no campaign names",
+                "summary": "Delete a card type that no campaign names and no card has",
                 "parameters": [
                     {
                         "type": "string",
@@ -316,9 +442,849 @@ const docTemplateprofiler = `{
                     }
                 }
             }
+        },
+        "/card/{id}": {
+            "get": {
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "card"
+                ],
+                "summary": "A card; to a user an own one",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the card",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.CardAnswer"
+                        },
+                        "headers": {
+                            "ETag": {
+                                "type": "string",
+                                "description": "the version, for If-Match"
+                            }
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            },
+            "delete": {
+                "tags": [
+                    "card"
+                ],
+                "summary": "Delete a card; its id is never another user's",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the card",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    },
+                    {
+                        "type": "string",
+                        "description": "the ETag that was read",
+                        "name": "If-Match",
+                        "in": "header"
+                    }
+                ],
+                "responses": {
+                    "204": {
+                        "description": "No Content"
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "412": {
+                        "description": "Precondition Failed",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/card/{id}/history": {
+            "get": {
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "card"
+                ],
+                "summary": "Who changed a card, when and how; the newest first; deleted cards too",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the card",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    },
+                    {
+                        "type": "integer",
+                        "default": 100,
+                        "description": "1 to 1000",
+                        "name": "page_size",
+                        "in": "query"
+                    },
+                    {
+                        "type": "integer",
+                        "default": 1,
+                        "description": "from 1",
+                        "name": "page_no",
+                        "in": "query"
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.HistoryPage"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/internal/card/{id}": {
+            "get": {
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "internal"
+                ],
+                "summary": "Whose a card is (internal port; role service)",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the card",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.OwnerAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "there is none, or it was deleted",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/internal/user/{id}/card": {
+            "get": {
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "internal"
+                ],
+                "summary": "The ids of an account's cards (internal port; role service)",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.IDsAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/internal/users": {
+            "post": {
+                "description": "Up to 1,000 rows, each a cardholder and perhaps one card. What became of each row is answered in the order of the rows; a bad one keeps none of the others from being taken. The same rows may be sent again. new says of an account that it has never had a password: it wants a first one.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "internal"
+                ],
+                "summary": "Make the rows of a file of users stand as given (internal port; role service)",
+                "parameters": [
+                    {
+                        "description": "the rows",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/profiler.RowsBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.RowsAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "413": {
+                        "description": "Request Entity Too Large",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/user": {
+            "get": {
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "user"
+                ],
+                "summary": "Accounts, a page of them; to the bank those of cardholders only",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "description": "part of the name or of the email address",
+                        "name": "search",
+                        "in": "query"
+                    },
+                    {
+                        "type": "string",
+                        "description": "user, bank, merchant or admin",
+                        "name": "role",
+                        "in": "query"
+                    },
+                    {
+                        "type": "boolean",
+                        "description": "only those that are locked, or that are not",
+                        "name": "locked",
+                        "in": "query"
+                    },
+                    {
+                        "type": "string",
+                        "description": "name, email, created_at or updated_at; a - before it for descending order",
+                        "name": "sort",
+                        "in": "query"
+                    },
+                    {
+                        "type": "integer",
+                        "default": 100,
+                        "description": "1 to 1000",
+                        "name": "page_size",
+                        "in": "query"
+                    },
+                    {
+                        "type": "integer",
+                        "default": 1,
+                        "description": "from 1",
+                        "name": "page_no",
+                        "in": "query"
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.UserPage"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            },
+            "post": {
+                "description": "The bank makes accounts of cardholders, an admin those of any role. Without a password a random one is mailed to the address. Either has to be changed at the first sign-in, within 7 days. Merchants get none: they sign in with client secrets.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "user"
+                ],
+                "summary": "Make an account",
+                "parameters": [
+                    {
+                        "description": "the account",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/profiler.UserBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "201": {
+                        "description": "Created",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.UserAnswer"
+                        },
+                        "headers": {
+                            "ETag": {
+                                "type": "string",
+                                "description": "the version, for If-Match"
+                            },
+                            "Location": {
+                                "type": "string",
+                                "description": "where it is"
+                            }
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "409": {
+                        "description": "Conflict",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/user/search": {
+            "post": {
+                "description": "A number stands in a body, never in an address, which is logged on the way. Several accounts may have cards with the same number.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "user"
+                ],
+                "summary": "Accounts that have a card with this number",
+                "parameters": [
+                    {
+                        "description": "the whole number",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/profiler.UserSearch"
+                        }
+                    },
+                    {
+                        "type": "integer",
+                        "default": 100,
+                        "description": "1 to 1000",
+                        "name": "page_size",
+                        "in": "query"
+                    },
+                    {
+                        "type": "integer",
+                        "default": 1,
+                        "description": "from 1",
+                        "name": "page_no",
+                        "in": "query"
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.UserPage"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/user/{id}": {
+            "get": {
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "user"
+                ],
+                "summary": "An account with its cards; to a user the own one",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.UserAnswer"
+                        },
+                        "headers": {
+                            "ETag": {
+                                "type": "string",
+                                "description": "the version, for If-Match"
+                            }
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            },
+            "put": {
+                "description": "What the body does not say stays as it is, so that what was read can be sent back. A user changes names, phone, email and reward_emails of the own account; the bank may lock cardholders too; an admin may do all. Locking and another role end the account's sessions. A new email address is told to the old one.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "user"
+                ],
+                "summary": "Change an account",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    },
+                    {
+                        "type": "string",
+                        "description": "the ETag that was read; without it the last write wins",
+                        "name": "If-Match",
+                        "in": "header"
+                    },
+                    {
+                        "description": "the account",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/profiler.UserBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.UserAnswer"
+                        },
+                        "headers": {
+                            "ETag": {
+                                "type": "string",
+                                "description": "the version, for If-Match"
+                            }
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "409": {
+                        "description": "Conflict",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "412": {
+                        "description": "Precondition Failed",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            },
+            "delete": {
+                "description": "Its id and those of its cards are never used again. Its sessions end. What was personal is gone, but for the history.",
+                "tags": [
+                    "user"
+                ],
+                "summary": "Delete an account and its cards",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    },
+                    {
+                        "type": "string",
+                        "description": "the ETag that was read",
+                        "name": "If-Match",
+                        "in": "header"
+                    }
+                ],
+                "responses": {
+                    "204": {
+                        "description": "No Content"
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "409": {
+                        "description": "it is the last admin",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "412": {
+                        "description": "Precondition Failed",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/user/{id}/history": {
+            "get": {
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "user"
+                ],
+                "summary": "Who changed an account, when and how; the newest first; deleted accounts too",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    },
+                    {
+                        "type": "integer",
+                        "default": 100,
+                        "description": "1 to 1000",
+                        "name": "page_size",
+                        "in": "query"
+                    },
+                    {
+                        "type": "integer",
+                        "default": 1,
+                        "description": "from 1",
+                        "name": "page_no",
+                        "in": "query"
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.HistoryPage"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
         }
     },
     "definitions": {
+        "profiler.CardAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/profiler.CardItem"
+                }
+            }
+        },
+        "profiler.CardBody": {
+            "type": "object",
+            "properties": {
+                "card_pan": {
+                    "type": "string",
+                    "example": "4111 1111 1111 1111"
+                },
+                "card_type": {
+                    "type": "string",
+                    "example": "scis_platinummiles"
+                },
+                "id": {
+                    "description": "by default a new one",
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "user_id": {
+                    "type": "string",
+                    "format": "uuid"
+                }
+            }
+        },
+        "profiler.CardItem": {
+            "type": "object",
+            "properties": {
+                "card_pan": {
+                    "type": "string",
+                    "example": "************1111"
+                },
+                "card_type": {
+                    "type": "string",
+                    "example": "scis_platinummiles"
+                },
+                "created_at": {
+                    "type": "string"
+                },
+                "id": {
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "updated_at": {
+                    "type": "string"
+                },
+                "user_id": {
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "version": {
+                    "type": "integer",
+                    "example": 1
+                }
+            }
+        },
+        "profiler.CardPage": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "type": "array",
+                    "items": {
+                        "$ref": "#/definitions/profiler.CardItem"
+                    }
+                },
+                "page_no": {
+                    "type": "integer",
+                    "example": 1
+                },
+                "page_size": {
+                    "type": "integer",
+                    "example": 100
+                },
+                "total": {
+                    "type": "integer",
+                    "example": 4
+                }
+            }
+        },
         "profiler.CardTypeAnswer": {
             "type": "object",
             "properties": {
@@ -491,6 +1457,333 @@ const docTemplateprofiler = `{
                     "example": 4
                 }
             }
+        },
+        "profiler.IDsAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "type": "array",
+                    "items": {
+                        "type": "string"
+                    }
+                }
+            }
+        },
+        "profiler.OwnerAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/profiler.OwnerItem"
+                }
+            }
+        },
+        "profiler.OwnerItem": {
+            "type": "object",
+            "properties": {
+                "card_type": {
+                    "type": "string"
+                },
+                "id": {
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "user_id": {
+                    "type": "string",
+                    "format": "uuid"
+                }
+            }
+        },
+        "profiler.RowBody": {
+            "type": "object",
+            "properties": {
+                "card_id": {
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "card_pan": {
+                    "description": "a masked one is only good for a card that is known",
+                    "type": "string"
+                },
+                "card_type": {
+                    "type": "string"
+                },
+                "created_at": {
+                    "description": "when the bank first had the account; read when it is made",
+                    "type": "string"
+                },
+                "email": {
+                    "type": "string"
+                },
+                "first_name": {
+                    "type": "string"
+                },
+                "id": {
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "last_name": {
+                    "type": "string"
+                },
+                "phone": {
+                    "type": "string"
+                },
+                "updated_at": {
+                    "description": "not used",
+                    "type": "string"
+                }
+            }
+        },
+        "profiler.RowOutcome": {
+            "type": "object",
+            "properties": {
+                "card_id": {
+                    "type": "string"
+                },
+                "code": {
+                    "type": "string",
+                    "example": "card_taken"
+                },
+                "error": {
+                    "type": "string"
+                },
+                "fields": {
+                    "type": "object",
+                    "additionalProperties": {
+                        "type": "string"
+                    }
+                },
+                "new": {
+                    "description": "the account has never had a password",
+                    "type": "boolean"
+                },
+                "outcome": {
+                    "type": "string",
+                    "enum": [
+                        "created",
+                        "changed",
+                        "unchanged",
+                        "refused"
+                    ]
+                },
+                "user_id": {
+                    "description": "as sent, or \"\" where that was none",
+                    "type": "string"
+                }
+            }
+        },
+        "profiler.RowsAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/profiler.RowsItem"
+                }
+            }
+        },
+        "profiler.RowsBody": {
+            "type": "object",
+            "properties": {
+                "rows": {
+                    "type": "array",
+                    "items": {
+                        "$ref": "#/definitions/profiler.RowBody"
+                    }
+                },
+                "source": {
+                    "description": "for the history: which file",
+                    "type": "string",
+                    "example": "users.csv of 2021-09-01"
+                }
+            }
+        },
+        "profiler.RowsItem": {
+            "type": "object",
+            "properties": {
+                "new_users": {
+                    "description": "accounts of the batch that have never had a password",
+                    "type": "array",
+                    "items": {
+                        "type": "string"
+                    }
+                },
+                "rows": {
+                    "type": "array",
+                    "items": {
+                        "$ref": "#/definitions/profiler.RowOutcome"
+                    }
+                }
+            }
+        },
+        "profiler.UserAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/profiler.UserItem"
+                }
+            }
+        },
+        "profiler.UserBody": {
+            "type": "object",
+            "properties": {
+                "Role": {
+                    "description": "by default user",
+                    "type": "string",
+                    "enum": [
+                        "user",
+                        "bank",
+                        "merchant",
+                        "admin"
+                    ],
+                    "example": "user"
+                },
+                "confirm_password": {
+                    "description": "the same again",
+                    "type": "string",
+                    "format": "password"
+                },
+                "email": {
+                    "type": "string",
+                    "example": "ann@example.com"
+                },
+                "first_name": {
+                    "type": "string",
+                    "example": "Ann"
+                },
+                "id": {
+                    "description": "by default a new one",
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "last_name": {
+                    "type": "string",
+                    "example": "Lee"
+                },
+                "locked": {
+                    "type": "boolean"
+                },
+                "password": {
+                    "description": "the first one; POST only",
+                    "type": "string",
+                    "format": "password"
+                },
+                "phone": {
+                    "description": "E.164",
+                    "type": "string",
+                    "example": "+6591234567"
+                },
+                "reward_emails": {
+                    "description": "wants the nightly email; by default true",
+                    "type": "boolean"
+                }
+            }
+        },
+        "profiler.UserItem": {
+            "type": "object",
+            "properties": {
+                "CreatedAt": {
+                    "type": "string"
+                },
+                "CreditCards": {
+                    "type": "array",
+                    "items": {
+                        "$ref": "#/definitions/profiler.CardItem"
+                    }
+                },
+                "IsNew": {
+                    "description": "the first password has not been changed yet",
+                    "type": "boolean"
+                },
+                "Role": {
+                    "type": "string",
+                    "enum": [
+                        "user",
+                        "bank",
+                        "merchant",
+                        "admin",
+                        "service"
+                    ],
+                    "example": "user"
+                },
+                "UpdatedAt": {
+                    "type": "string"
+                },
+                "email": {
+                    "type": "string",
+                    "example": "ann@example.com"
+                },
+                "first_name": {
+                    "type": "string",
+                    "example": "Ann"
+                },
+                "id": {
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "last_name": {
+                    "type": "string",
+                    "example": "Lee"
+                },
+                "locked": {
+                    "type": "boolean"
+                },
+                "phone": {
+                    "type": "string",
+                    "example": "+6591234567"
+                },
+                "reward_emails": {
+                    "type": "boolean"
+                },
+                "version": {
+                    "type": "integer",
+                    "example": 3
+                },
+                "warnings": {
+                    "description": "what did not go as it should have, in words",
+                    "type": "array",
+                    "items": {
+                        "type": "string"
+                    }
+                }
+            }
+        },
+        "profiler.UserPage": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "type": "array",
+                    "items": {
+                        "$ref": "#/definitions/profiler.UserItem"
+                    }
+                },
+                "page_no": {
+                    "type": "integer",
+                    "example": 1
+                },
+                "page_size": {
+                    "type": "integer",
+                    "example": 100
+                },
+                "total": {
+                    "type": "integer",
+                    "example": 4
+                }
+            }
+        },
+        "profiler.UserSearch": {
+            "type": "object",
+            "properties": {
+                "card_pan": {
+                    "type": "string",
+                    "example": "4111 1111 1111 1111"
+                }
+            }
+        }
+    },
+    "securityDefinitions": {
+        "Bearer": {
+            "description": "Bearer and the token of POST /auth/login",
+            "type": "apiKey",
+            "name": "Authorization",
+            "in": "header"
         }
     }
 }`
@@ -502,7 +1795,7 @@ var SwaggerInfoprofiler = &swag.Spec{
 	BasePath:         "/",
 	Schemes:          []string{},
 	Title:            "AngelOwl profiler",
-	Description:      "Card types: which kinds of cards there are and in which unit each earns.",
+	Description:      "Accounts, cards, and card types: which kinds of cards there are and in which unit each earns. What stands under /internal is on a port of its own, for other services.",
 	InfoInstanceName: "profiler",
 	SwaggerTemplate:  docTemplateprofiler,
 	LeftDelim:        "{{",

@@ -1,5 +1,5 @@
-// Package postgres keeps card types in PostgreSQL, and in SQLite where everything runs in one
-// process.
+// Package postgres keeps card types, accounts and cards in PostgreSQL, and in SQLite where everything
+// runs in one process.
 package postgres
 
 import (
@@ -23,6 +23,7 @@ var migrations embed.FS
 // Store is a profiler.Store.
 type Store struct {
 	*ruledb.DB
+	clock     func() time.Time
 	cardTypes *ruledb.Table[loyalty.CardType, profiler.CardTypeFilter, cardType, *cardType]
 }
 
@@ -42,7 +43,7 @@ func Open(ctx context.Context, db *gorm.DB, clock func() time.Time) (*Store, err
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{DB: rules}
+	s := &Store{DB: rules, clock: clock}
 	s.cardTypes = ruledb.NewTable[loyalty.CardType, profiler.CardTypeFilter, cardType](rules, ruledb.Spec[loyalty.CardType, profiler.CardTypeFilter]{
 		Kind: rulebook.CardTypes, Rows: "card_types", Changes: "card_type_versions",
 		ID:    func(t loyalty.CardType) string { return t.CardType },
