@@ -272,7 +272,7 @@ func (s *service) createUser(c *gin.Context) {
 	case plain != deref(body.ConfirmPassword):
 		errs.Add("", invalid("confirm_password", "differs", "is not the same as password"))
 	default:
-		errs.Add("password", s.checkPassword(plain, u.Email, u.FirstName, u.LastName))
+		errs.Add("password", s.passwords.CheckPassword(plain, u.Email, u.FirstName, u.LastName))
 	}
 	if err := errs.Err(); err != nil {
 		web.Fail(c, err)
@@ -283,9 +283,13 @@ func (s *service) createUser(c *gin.Context) {
 		web.Fail(c, forbidden("the bank makes accounts of cardholders only, with the Role user; an admin makes the others"))
 		return
 	}
+	mailed := plain == "" && u.Role != token.Merchant
+	if mailed {
+		plain = s.passwords.Random()
+	}
 	var first *FirstPassword
 	if plain != "" {
-		hash, err := s.hash(ctx, plain)
+		hash, err := s.passwords.Hash(ctx, plain)
 		if err != nil {
 			web.Fail(c, err)
 			return
@@ -298,8 +302,8 @@ func (s *service) createUser(c *gin.Context) {
 		return
 	}
 	var warnings []string
-	if first == nil && u.Role != token.Merchant {
-		if err := s.signIn.FirstPassword(ctx, made); err != nil {
+	if mailed {
+		if err := s.signIn.SendFirstPassword(ctx, made.address(), plain); err != nil {
 			web.Log(ctx).Error("a first password could not be mailed", "account", made.ID, "error", loyalty.StarPANs(err.Error()))
 			warnings = append(warnings, "the account is made, but the mail with its first password could not be sent; POST /user/"+made.ID.String()+"/first-password sends another")
 		}
@@ -427,9 +431,9 @@ func mayChange(caller token.Role, before, after User) error {
 
 // tellOfMove tells an account's old address that it has another one now.
 func (s *service) tellOfMove(c *gin.Context, old string, u User) {
-	if err := s.signIn.EmailChanged(c.Request.Context(), old, u); err != nil {
-		web.Log(c.Request.Context()).Error("an account's old address could not be told of the new one", "account", u.ID, "error", loyalty.StarPANs(err.Error()))
-	}
+	was := u
+	was.Email = old
+	s.signIn.EmailChanged(c.Request.Context(), was.address(), u.Email)
 }
 
 // deleteUser deletes an account.

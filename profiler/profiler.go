@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/mail"
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
@@ -48,12 +49,12 @@ type SignIn interface {
 	// every route that writes.
 	Fresh() gin.HandlerFunc
 
-	// EmailChanged tells the address old that the account, which is as u is now, has another one. It is
-	// called when the change is made; its error is logged, and the change stands.
-	EmailChanged(ctx context.Context, old string, u User) error
-	// FirstPassword gives an account a random first password and mails it. It is called for an account
-	// that has just been made and has none; after an error the account stands, and whoever made it is told.
-	FirstPassword(ctx context.Context, u User) error
+	// EmailChanged tells the address old that its account has the address now in its place. It is called
+	// when the change is made, which stands whatever becomes of the mail.
+	EmailChanged(ctx context.Context, old mail.Address, now string)
+	// SendFirstPassword mails a first password that was set just now, and returns when the mail system
+	// has taken it. After an error the account stands, and whoever made it is told.
+	SendFirstPassword(ctx context.Context, to mail.Address, plain string) error
 }
 
 // Passwords is how passwords are judged and hashed.
@@ -63,6 +64,8 @@ type Passwords struct {
 	// CheckPassword returns loyalty.FieldErrors of the field password for one that may not be used;
 	// personal are words that it must not be made of.
 	CheckPassword func(plain string, personal ...string) error
+	// Random makes a password that nobody guesses.
+	Random func() string
 }
 
 // check says what is missing: a service that does not know who calls must not run.
@@ -73,7 +76,7 @@ func (d Deps) check() error {
 		name  string
 	}{
 		{d.Identify != nil, "Identify"}, {d.SignIn != nil, "SignIn"}, {d.Internal != nil, "Internal"}, {!d.DataKey.IsZero(), "DataKey"},
-		{d.Hash != nil, "Hash"}, {d.CheckPassword != nil, "CheckPassword"},
+		{d.Hash != nil, "Hash"}, {d.CheckPassword != nil, "CheckPassword"}, {d.Random != nil, "Random"},
 	} {
 		if !need.there {
 			errs = append(errs, fmt.Errorf("Deps.%s is missing", need.name))

@@ -1,7 +1,6 @@
 package profiler
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -23,22 +22,21 @@ import (
 
 // service answers requests.
 type service struct {
-	log           *slog.Logger
-	etcd          *clientv3.Client
-	timeout       time.Duration
-	store         Store
-	key           DataKey
-	signIn        SignIn
-	hash          func(context.Context, string) (string, error)
-	checkPassword func(string, ...string) error
-	clock         func() time.Time
-	cardTypes     ruleapi.Resource[loyalty.CardType, CardTypeFilter]
+	log       *slog.Logger
+	etcd      *clientv3.Client
+	timeout   time.Duration
+	store     Store
+	key       DataKey
+	signIn    SignIn
+	passwords Passwords
+	clock     func() time.Time
+	cardTypes ruleapi.Resource[loyalty.CardType, CardTypeFilter]
 }
 
 func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
 	s := &service{
 		log: deps.Log, etcd: deps.Etcd, timeout: cfg.Outbox.Timeout, store: deps.Store, key: deps.DataKey, signIn: deps.SignIn,
-		hash: deps.Hash, checkPassword: deps.CheckPassword, clock: deps.Clock,
+		passwords: deps.Passwords, clock: deps.Clock,
 	}
 	s.cardTypes = ruleapi.Resource[loyalty.CardType, CardTypeFilter]{
 		Name: "card type", Field: "card_type", Store: deps.Store.CardTypes(), Publisher: publisher, PublishWait: cfg.PublishWait,

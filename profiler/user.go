@@ -30,7 +30,12 @@ type User struct {
 	Cards        []Card // those that are not deleted, in the order of their ids
 }
 
-// active says whether an admin can get in by the account.
+// address is where the person reads mail.
+func (u User) address() mail.Address {
+	return mail.Address{Name: strings.TrimSpace(u.FirstName + " " + u.LastName), Address: u.Email}
+}
+
+// activeAdmin says whether an admin can get in by the account.
 func (u User) activeAdmin() bool { return u.Role == token.Admin && !u.Locked }
 
 // EndsSessions says whether a change of u to after ends the sessions that the account has: it was

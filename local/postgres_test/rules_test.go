@@ -5,6 +5,8 @@ package postgres_test
 import (
 	"github.com/angelowl-loyalties/app/campaignex"
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/profiler"
 	"github.com/google/uuid"
 )
 
@@ -30,4 +32,12 @@ func quotes() campaignex.Day {
 
 func cardType() loyalty.CardType {
 	return loyalty.CardType{CardType: "gold", Name: "Gold", Unit: "miles", Programme: "Miles", Decimals: 2}
+}
+
+func account() profiler.User {
+	return profiler.User{ID: uuid.MustParse("6a0ea1a5-7f1c-4a1b-9a4f-000000000002"), FirstName: "Größe '2' \\ ;\n", Email: "ann@example.com", Role: token.User}
+}
+
+func card() profiler.Card {
+	return profiler.Card{ID: uuid.MustParse("6a0ea1a5-7f1c-4a1b-9a4f-000000000003"), UserID: account().ID, CardType: "gold"}
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/ruleapi"
 	"github.com/angelowl-loyalties/app/loyalty/ruledb"
+	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/profiler"
 	profilerdb "github.com/angelowl-loyalties/app/profiler/postgres"
 	"gorm.io/gorm"
 )
@@ -143,7 +145,7 @@ func TestFromEachEarlierVersion(t *testing.T) {
 				if got := applied(t, db); !slices.Equal(got, names) {
 					t.Errorf("the database has been through %v, want %v", got, names)
 				}
-				is(t, service, dsn)
+				is(t, service, last, dsn)
 			})
 		}
 	}
@@ -184,6 +186,10 @@ func fill(t *testing.T, service, dsn string) {
 		keep(s.CardTypes().Delete(ctx, "bob", "gold", nil))
 		_, err = s.CardTypes().Create(ctx, "cem", cardType())
 		keep(err)
+		_, err = s.CreateUser(ctx, "ann", account(), &profiler.FirstPassword{Hash: "hash", Expires: clock()})
+		keep(err)
+		_, err = s.CreateCard(ctx, "bob", card(), profiler.Number{Masked: "************1111", HMAC: "hmac"})
+		keep(err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
@@ -191,7 +197,7 @@ func fill(t *testing.T, service, dsn string) {
 }
 
 // is looks for what fill wrote, and changes it.
-func is(t *testing.T, service, dsn string) {
+func is(t *testing.T, service, last, dsn string) {
 	t.Helper()
 	db, ctx := open(t, dsn), t.Context()
 	switch service {
@@ -232,6 +238,19 @@ func is(t *testing.T, service, dsn string) {
 			t.Errorf("history: %d %v", total, err)
 		}
 		if err := s.CardTypes().Delete(ctx, "ann", "gold", nil); err != nil {
+			t.Error(err)
+		}
+		if last == "0001_card_types.sql" {
+			return // there were no accounts
+		}
+		u, err := s.User(ctx, account().ID)
+		if err != nil || u.FirstName != account().FirstName || !u.IsNew || len(u.Cards) != 1 || u.Cards[0].PAN != "************1111" {
+			t.Errorf("account: %+v %v", u, err)
+		}
+		if events, total, err := s.UserHistory(ctx, u.ID, ruleapi.Page{Size: 10, No: 1}, func(token.Role) error { return nil }); err != nil || total != 1 || events[0].Who != "ann" {
+			t.Errorf("history: %+v %v", events, err)
+		}
+		if err := s.DeleteUser(ctx, "cem", u.ID, func(profiler.User) error { return nil }); err != nil {
 			t.Error(err)
 		}
 	}

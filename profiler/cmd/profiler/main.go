@@ -1,12 +1,14 @@
-// Command profiler serves card types from PostgreSQL and publishes them to etcd.
+// Command profiler serves accounts, cards and card types from PostgreSQL, and publishes card types to etcd.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty/config"
@@ -22,13 +24,30 @@ import (
 
 //go:generate go test -run ^TestDocs$ -update
 
-const about = "keeps what the bank knows of its cardholders: so far the card types, which it publishes."
+const about = "keeps accounts, cards and card types, publishes card types, and lets people and programs in."
 
 type settings struct {
-	Port     config.Port `env:"PORT" default:"8080" help:"TCP port of the API"`
+	Port     config.Port   `env:"PORT" default:"8080" help:"TCP port of the API"`
+	Internal config.Port   `env:"INTERNAL_PORT" default:"8081" help:"TCP port of what other services ask; never on the gateway"`
+	DataKey  config.Secret `env:"DATA_KEY" help:"32 random bytes in base64, as openssl rand -base64 32 makes them, that protect what is in the database: cards are found by their numbers and second factors read with it, so it never changes; keep a copy apart from the database's"`
+	Admin    profiler.AdminSettings
 	Database pgsql.Settings
 	Etcd     etcdconn.Settings
 	Shutdown web.Shutdown
+
+	key profiler.DataKey
+}
+
+// Check is config.Checker's.
+func (s *settings) Check() (out []config.Problem) {
+	if s.Port == s.Internal {
+		out = append(out, config.Problem{Name: "INTERNAL_PORT", Reason: "is the same as PORT; what other services ask must not be had on the port of the API"})
+	}
+	var err error
+	if s.key, err = profiler.ParseDataKey(s.DataKey.Reveal()); err != nil {
+		out = append(out, config.Problem{Name: "DATA_KEY", Reason: err.Error()})
+	}
+	return out
 }
 
 func main() { daemon.Main("profiler", about, run) }
@@ -64,5 +83,31 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	defer func() { err = errors.Join(err, etcd.Close()) }()
 	cfg := profiler.DefaultConfig()
 	cfg.Settle, cfg.Drain = s.Shutdown.Delay, s.Shutdown.Timeout
-	return profiler.Run(ctx, cfg, profiler.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now})
+	deps := profiler.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, DataKey: s.key}
+	if err := firstAdmin(ctx, s.Admin, deps, os.Stdout); err != nil {
+		return err
+	}
+	if deps.Internal, err = net.Listen("tcp", s.Internal.Address()); err != nil {
+		return fmt.Errorf("listening for other services: %w", err)
+	}
+	return profiler.Run(ctx, cfg, deps)
+}
+
+// firstAdmin makes the first admin. A password that was made up goes to out, where whoever starts the
+// program for the first time sees it, and not to the log, which is kept.
+func firstAdmin(ctx context.Context, s profiler.AdminSettings, deps profiler.Deps, out io.Writer) error {
+	generated, made, err := profiler.FirstAdmin(ctx, deps.Store, s, deps.Passwords, deps.Clock())
+	switch {
+	case err != nil:
+		return fmt.Errorf("making the first admin: %w", err)
+	case made:
+		deps.Log.Info("made the first admin, who has to change the password within 7 days")
+	}
+	if generated == "" {
+		return nil
+	}
+	if _, err := fmt.Fprintf(out, "The first admin is %s with the password %s\nIt is shown this once, has to be changed at the first sign-in, and expires in 7 days.\n", s.Email, generated); err != nil {
+		return fmt.Errorf("showing the first admin's password: %w", err)
+	}
+	return nil
 }
