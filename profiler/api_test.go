@@ -570,7 +570,7 @@ func TestAServiceThatDoesNotKnowWhoCallsDoesNotRun(t *testing.T) {
 	}
 	err = profiler.Run(t.Context(), profiler.DefaultConfig(), profiler.Deps{Listener: l})
 	for _, name := range []string{"Identify", "SignIn", "Internal", "DataKey", "Hash", "CheckPassword", "Random"} {
-		if err == nil || !strings.Contains(err.Error(), "Deps."+name+" is missing") {
+		if err == nil || !strings.Contains(err.Error(), "it needs Deps."+name) {
 			t.Errorf("without %s: %v", name, err)
 		}
 	}

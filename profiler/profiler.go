@@ -79,7 +79,7 @@ func (d Deps) check() error {
 		{d.Hash != nil, "Hash"}, {d.CheckPassword != nil, "CheckPassword"}, {d.Random != nil, "Random"},
 	} {
 		if !need.there {
-			errs = append(errs, fmt.Errorf("Deps.%s is missing", need.name))
+			errs = append(errs, fmt.Errorf("it needs Deps.%s", need.name))
 		}
 	}
 	return errors.Join(errs...)
