@@ -589,6 +589,12 @@ func rowsPassOn(t *testing.T, s profiler.Store) {
 			t.Errorf("user %d: %s, %v", n, u.Email, err)
 		}
 	}
+	// The other way too: in which order rows are written is the store's to choose.
+	free.User, take.User = with(take.User, func(u *profiler.User) { u.Email = "old@example.com" }), with(free.User, func(u *profiler.User) { u.Email = "u2@example.com" })
+	out, err = s.PutRows(ctx, "file", []profiler.Row{{User: with(take.User, func(u *profiler.User) { u.Email, u.FirstName = "new@example.com", "Last" })}, free, take})
+	if check(t, err); results(out) != "changed changed changed" {
+		t.Errorf("%+v", out)
+	}
 }
 
 func rowsNew(t *testing.T, s profiler.Store) {
