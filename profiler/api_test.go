@@ -511,6 +511,22 @@ func TestRowsOfAFile(t *testing.T) {
 	b.want(200, "service", "POST", "/internal/users", batch(good[0])).has(t, `"user_deleted"`)
 }
 
+func TestWhatAccountsMayDoIsLoggedForWhoeverWatches(t *testing.T) {
+	b := open(t)
+	one := "/user/" + b.want(201, "admin", "POST", "/user", userBody(1, "")).id(t)
+	b.want(200, "admin", "PUT", one, `{"Role":"bank","locked":true,"email":"other@new.example.com"}`)
+	b.want(204, "admin", "DELETE", one, "")
+	b.stop()
+	for _, event := range []string{"account_made", "role_changed", "account_locked", "email_changed", "account_deleted"} {
+		if strings.Count(b.log.String(), "event="+event+" ") != 1 {
+			t.Errorf("no %s: %s", event, b.log)
+		}
+	}
+	if strings.Contains(b.log.String(), "example.com") || strings.Contains(b.log.String(), "Random-Password") {
+		t.Error("an address or a password is in the log")
+	}
+}
+
 // TestNoNumberIsKept looks into the database's files and the log for a number that went in everywhere.
 func TestNoNumberIsKept(t *testing.T) {
 	b := open(t)

@@ -2,6 +2,7 @@ package profiler
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -308,6 +309,7 @@ func (s *service) createUser(c *gin.Context) {
 			warnings = append(warnings, "the account is made, but the mail with its first password could not be sent; POST /user/"+made.ID.String()+"/first-password sends another")
 		}
 	}
+	web.SecurityEvent(ctx, "account_made", slog.String("account", made.ID.String()), slog.String("account_role", string(made.Role)))
 	c.Header("Location", "/user/"+made.ID.String())
 	sendUser(c, http.StatusCreated, made, warnings...)
 }
@@ -406,9 +408,11 @@ func (s *service) putUser(c *gin.Context) {
 		fail(c, "user", id.String(), err)
 		return
 	}
-	if before.Role != after.Role || before.Locked != after.Locked {
-		web.Log(ctx).Info("what an account may do was changed", "account", id, "who", caller.ID,
-			"role", after.Role, "role_before", before.Role, "locked", after.Locked, "locked_before", before.Locked)
+	if before.Role != after.Role {
+		web.SecurityEvent(ctx, "role_changed", slog.String("account", id.String()), slog.String("from", string(before.Role)), slog.String("to", string(after.Role)))
+	}
+	if before.Locked != after.Locked {
+		web.SecurityEvent(ctx, "account_locked", slog.String("account", id.String()), slog.Bool("locked", after.Locked))
 	}
 	if !strings.EqualFold(before.Email, after.Email) {
 		s.tellOfMove(c, before.Email, after)
@@ -433,6 +437,7 @@ func mayChange(caller token.Role, before, after User) error {
 func (s *service) tellOfMove(c *gin.Context, old string, u User) {
 	was := u
 	was.Email = old
+	web.SecurityEvent(c.Request.Context(), "email_changed", slog.String("account", u.ID.String()))
 	s.signIn.EmailChanged(c.Request.Context(), was.address(), u.Email)
 }
 
@@ -476,7 +481,7 @@ func (s *service) deleteUser(c *gin.Context) {
 		fail(c, "user", id.String(), err)
 		return
 	}
-	web.Log(ctx).Info("an account was deleted", "account", id, "who", web.CallerOf(ctx).ID)
+	web.SecurityEvent(ctx, "account_deleted", slog.String("account", id.String()))
 	c.Status(http.StatusNoContent)
 }
 
