@@ -20,8 +20,10 @@ func TestMails(t *testing.T) {
 	ada := netmail.Address{Name: "Ada Lovelace", Address: "ada@example.com"}
 	const portal = "https://portal.example.com"
 	for name, write := range map[string]func() (mail.Message, error){
-		"reset":            func() (mail.Message, error) { return notice.Reset(ada, portal+"/reset?token=abc-_1", 30*time.Minute) },
-		"reset_no_name":    func() (mail.Message, error) { return notice.Reset(netmail.Address{Address: "ada@example.com"}, portal+"/reset?token=abc-_1", 30*time.Minute) },
+		"reset": func() (mail.Message, error) { return notice.Reset(ada, portal+"/reset?token=abc-_1", 30*time.Minute) },
+		"reset_no_name": func() (mail.Message, error) {
+			return notice.Reset(netmail.Address{Address: "ada@example.com"}, portal+"/reset?token=abc-_1", 30*time.Minute)
+		},
 		"password_changed": func() (mail.Message, error) { return notice.PasswordChanged(ada, portal) },
 		"email_changed":    func() (mail.Message, error) { return notice.EmailChanged(ada, "countess@example.org") },
 		"first_password": func() (mail.Message, error) {
