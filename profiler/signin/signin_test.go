@@ -712,7 +712,7 @@ func TestKeysRotateWhileTokensLive(t *testing.T) {
 	w.want(200, "", "GET", "/fresh", "", old.Token)
 	next := w.refresh(old)
 	w.want(200, "", "GET", "/fresh", "", next.Token)
-	parsed, err := jose.ParseSigned(next.Token, []jose.SignatureAlgorithm{jose.ES256})
+	parsed, err := jose.ParseSignedCompact(next.Token, []jose.SignatureAlgorithm{jose.ES256})
 	check(t, err)
 	if kid := parsed.Signatures[0].Header.KeyID; kid != after[0] {
 		t.Errorf("signed by %s, want the new key %s", kid, after[0])
