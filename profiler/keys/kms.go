@@ -42,8 +42,8 @@ func kmsKey(ctx context.Context, client Client, id string) (key, error) {
 	if err != nil {
 		return key{}, err
 	}
-	if got.KeyUsage != types.KeyUsageTypeSignVerify || got.KeySpec != types.KeySpecEccNistP256 {
-		return key{}, fmt.Errorf("it is a %s key for %s; ES256 needs ECC_NIST_P256 for SIGN_VERIFY", got.KeySpec, got.KeyUsage)
+	if got.KeyUsage != types.KeyUsageTypeSignVerify {
+		return key{}, fmt.Errorf("it is for %s; tokens need one for SIGN_VERIFY of the spec ECC_NIST_P256", got.KeyUsage)
 	}
 	parsed, err := x509.ParsePKIXPublicKey(got.PublicKey)
 	if err != nil {

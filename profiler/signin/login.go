@@ -2,6 +2,8 @@ package signin
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,9 +11,6 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-
-	"crypto/rand"
-	"encoding/base64"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"

@@ -231,7 +231,7 @@ func (s *Service) putLimits(c *gin.Context) {
 
 // AccountState is what services need to know of an account.
 type AccountState struct {
-	Role    token.Role `json:"role"`
+	Role    token.Role `json:"role" swaggertype:"string" enums:"user,bank,merchant,admin,service"`
 	Session int64      `json:"session"` // the session version
 	Locked  bool       `json:"locked"`
 }
@@ -267,7 +267,7 @@ func (s *Service) sessionOf(c *gin.Context) {
 
 // MerchantState is what publish-single needs to know of an account.
 type MerchantState struct {
-	Role    token.Role `json:"role"`
+	Role    token.Role `json:"role" swaggertype:"string" enums:"user,bank,merchant,admin,service"`
 	Session int64      `json:"session"`
 	Locked  bool       `json:"locked"`
 	Limits  *Limits    `json:"limits" swaggertype:"object"` // null where none were ever set
