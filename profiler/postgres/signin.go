@@ -230,6 +230,32 @@ func refreshToken(tx *gorm.DB, hash loyalty.Hash) (*tokenRow, error) {
 	return &rows[0], nil
 }
 
+// refuses says why a token is not good, or nil.
+func (t *tokenRow) refuses(a signin.Account, at time.Time) error {
+	switch {
+	case t.UsedAt != nil:
+		return signin.ErrReused
+	case t.EndedAt != nil, !at.Before(t.TokenEnds), !at.Before(t.FamilyEnds), t.SessionVersion != a.Session, a.Locked:
+		return signin.ErrNotFound
+	}
+	return nil
+}
+
+func (s signIn) RefreshAccount(ctx context.Context, hash loyalty.Hash) (a signin.Account, err error) {
+	// A transaction that may write has the clock.
+	err = s.db.Change(ctx, func(tx *gorm.DB, at time.Time) error {
+		t, err := refreshToken(tx, hash)
+		if err != nil {
+			return err
+		}
+		if a, err = account(tx, "u.id = ?", t.UserID); err != nil {
+			return err
+		}
+		return t.refuses(a, at)
+	})
+	return a, err
+}
+
 func endFamily(tx *gorm.DB, at time.Time, family string) error {
 	_, err := exec(tx, "ending a session", "UPDATE refresh_families SET ended_at = ? WHERE id = ? AND ended_at IS NULL", at, family)
 	return err
@@ -246,12 +272,10 @@ func (s signIn) Rotate(ctx context.Context, used, next loyalty.Hash, idle func(t
 		if a, err = account(tx, "u.id = ?", t.UserID); err != nil {
 			return err
 		}
-		switch {
-		case t.UsedAt != nil:
-			refused = signin.ErrReused
+		switch refused = t.refuses(a, at); {
+		case errors.Is(refused, signin.ErrReused):
 			return endFamily(tx, at, t.FamilyID)
-		case t.EndedAt != nil, !at.Before(t.TokenEnds), !at.Before(t.FamilyEnds), t.SessionVersion != a.Session, a.Locked:
-			refused = signin.ErrNotFound
+		case refused != nil:
 			return nil
 		}
 		if _, err := exec(tx, "using a refresh token", "UPDATE refresh_tokens SET used_at = ? WHERE hash = ?", at, used.String()); err != nil {

@@ -87,7 +87,7 @@ func (s *Service) login(c *gin.Context) {
 	}
 	a, err := s.authenticate(ctx, key, body.Password)
 	if err == nil {
-		err = s.secondFactor(ctx, a, body.TOTP)
+		err = s.secondFactor(c, a, body.TOTP)
 	}
 	if err != nil {
 		var refused *web.Error

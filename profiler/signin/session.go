@@ -47,8 +47,19 @@ func (s *Service) refresh(c *gin.Context) {
 		return
 	}
 	ctx := c.Request.Context()
+	used := loyalty.HashOf([]byte(body.RefreshToken))
 	next, hash := secret("")
-	a, err := s.store.Rotate(ctx, loyalty.HashOf([]byte(body.RefreshToken)), hash, func(role token.Role) time.Duration {
+	// The answer is made first: where tokens cannot be signed just now, no session is lost by it.
+	var session Session
+	a, err := s.store.RefreshAccount(ctx, used)
+	if err == nil {
+		session, err = s.session(ctx, a, next)
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrReused) {
+		fail(c, err)
+		return
+	}
+	a, err = s.store.Rotate(ctx, used, hash, func(role token.Role) time.Duration {
 		idle, _ := s.lives(role)
 		return idle
 	})
@@ -60,11 +71,9 @@ func (s *Service) refresh(c *gin.Context) {
 	case errors.Is(err, ErrNotFound):
 		fail(c, errRefresh)
 		return
-	case err != nil:
-		fail(c, err)
-		return
+	case err == nil && session.Token == "":
+		err = errRefresh // it was good only just now
 	}
-	session, err := s.session(ctx, a, next)
 	if err != nil {
 		fail(c, err)
 		return
@@ -103,7 +112,11 @@ func (s *Service) logout(c *gin.Context) {
 	if body.RefreshToken != "" {
 		err = s.store.EndFamily(ctx, caller, loyalty.HashOf([]byte(body.RefreshToken)))
 	} else {
-		err = s.store.EndSessions(ctx, caller)
+		// A token whose session has ended must not end those that came after it.
+		var a Account
+		if a, err = s.store.Account(ctx, caller); err == nil && a.Session == web.CallerOf(ctx).Session {
+			err = s.store.EndSessions(ctx, caller)
+		}
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		fail(c, err)

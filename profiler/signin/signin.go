@@ -6,7 +6,8 @@
 //     who knows the password learns that it has expired, or that a code is needed too.
 //   - Tries are counted before a password is hashed, in the database, so the limits hold for all
 //     instances together. In no span of a minute are there more than ten tries on one account; tries
-//     beyond count for nothing, so the owner waits a minute at most when they stop.
+//     beyond count for nothing, so the owner waits a minute at most when they stop. Codes of a second
+//     factor are thirty a day, since whoever gets to try one knows the password, and a code is short.
 //   - Refresh tokens are good once. The second use of one ends its family, without any allowance for
 //     answers that were lost: such a client signs in again.
 //   - Whatever changes a password, a role, a lock or a second factor raises the account's session
@@ -51,7 +52,8 @@ type Config struct {
 
 // Rates limit tries. Each is counted in the database, for all instances together.
 type Rates struct {
-	Account       Rate // passwords and codes of one account
+	Account       Rate // passwords of one account
+	Codes         Rate // codes of one account's second factor, which only who knows the password can try
 	Address       Rate // sign-ins from one address
 	Refresh       Rate // refresh tokens from one address
 	Client        Rate // tokens for one client
@@ -72,7 +74,7 @@ func DefaultConfig() Config {
 		Party: token.DefaultParty,
 		Zone:  time.UTC,
 		Rates: Rates{
-			Account: Rate{10, time.Minute}, Address: Rate{60, time.Minute}, Refresh: Rate{120, time.Minute},
+			Account: Rate{10, time.Minute}, Codes: Rate{30, 24 * time.Hour}, Address: Rate{60, time.Minute}, Refresh: Rate{120, time.Minute},
 			Client: Rate{30, time.Minute}, ClientAddress: Rate{120, time.Minute}, Forgot: Rate{3, 15 * time.Minute},
 		},
 		Lives: Lives{Idle: 12 * time.Hour, Whole: 30 * 24 * time.Hour, StaffIdle: time.Hour, StaffWhole: 12 * time.Hour},
@@ -92,7 +94,7 @@ func (c Config) Validate() error {
 	if c.Zone == nil {
 		errs = append(errs, errors.New("the bank's time zone is missing"))
 	}
-	for _, r := range []Rate{c.Rates.Account, c.Rates.Address, c.Rates.Refresh, c.Rates.Client, c.Rates.ClientAddress, c.Rates.Forgot} {
+	for _, r := range []Rate{c.Rates.Account, c.Rates.Codes, c.Rates.Address, c.Rates.Refresh, c.Rates.Client, c.Rates.ClientAddress, c.Rates.Forgot} {
 		if r.Max < 1 || r.Max > 10_000 || r.Per < time.Second || r.Per > 24*time.Hour {
 			errs = append(errs, errors.New("a rate must be 1 to 10,000 in a second to a day"))
 			break

@@ -136,6 +136,9 @@ type Store interface {
 	// another session version, or the account is locked. With both errors the account is there if
 	// the token ever belonged to one.
 	Rotate(ctx context.Context, used, next loyalty.Hash, idle func(token.Role) time.Duration) (Account, error)
+	// RefreshAccount returns the account of a refresh token that Rotate would take, or the error that
+	// Rotate would return, and changes nothing.
+	RefreshAccount(ctx context.Context, token loyalty.Hash) (Account, error)
 	// EndFamily ends the family of a refresh token of this account, used or not, if there is one.
 	EndFamily(ctx context.Context, userID string, token loyalty.Hash) error
 	// EndSessions raises the session version and ends all families. ErrNotFound without the account.

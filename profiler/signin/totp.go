@@ -1,7 +1,6 @@
 package signin
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
@@ -122,7 +121,7 @@ func (s *Service) confirmFactor(c *gin.Context) {
 	case a.Factor.Confirmed:
 		err = errHasFactor
 	default:
-		err = s.take(c, Limit{"code of " + a.ID, s.cfg.Rates.Account})
+		err = s.take(c, Limit{"first code of " + a.ID, s.cfg.Rates.Account})
 	}
 	if err != nil {
 		fail(c, err)
@@ -180,12 +179,15 @@ func (s *Service) removeFactor(c *gin.Context) {
 }
 
 // secondFactor checks and uses up the code of a sign-in.
-func (s *Service) secondFactor(ctx context.Context, a Account, code string) error {
+func (s *Service) secondFactor(c *gin.Context, a Account, code string) error {
 	switch {
 	case a.Factor == nil || !a.Factor.Confirmed:
 		return nil
 	case code == "":
 		return errNeedsTOTP
+	}
+	if err := s.take(c, Limit{"code of " + a.ID, s.cfg.Rates.Codes}); err != nil {
+		return err
 	}
 	step, err := s.step(a, code)
 	if err != nil {
@@ -194,7 +196,7 @@ func (s *Service) secondFactor(ctx context.Context, a Account, code string) erro
 	if step < 0 {
 		return errTOTP
 	}
-	err = s.store.UseStep(ctx, a.ID, step)
+	err = s.store.UseStep(c.Request.Context(), a.ID, step)
 	if errors.Is(err, ErrConflict) {
 		return errTOTP
 	}
