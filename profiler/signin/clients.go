@@ -96,7 +96,7 @@ func (s *Service) token(c *gin.Context) {
 	case err != nil:
 		fail(c, err)
 	default:
-		web.SecurityEvent(ctx, "client_sign_in", slog.String("account", a.ID), slog.String("role", string(a.Role)), slog.String("from", source(c)))
+		web.SecurityEvent(ctx, "client_sign_in", slog.String("account", a.ID), slog.String("account_role", string(a.Role)), slog.String("from", source(c)))
 		c.Header("Pragma", "no-cache") // RFC 6749, 5.1
 		web.JSON(c, http.StatusOK, Grant{access, "Bearer", int(token.Lifetime / time.Second)})
 	}

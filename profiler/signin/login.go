@@ -102,7 +102,7 @@ func (s *Service) login(c *gin.Context) {
 		fail(c, err)
 		return
 	}
-	web.SecurityEvent(ctx, "sign_in", slog.String("account", a.ID), slog.String("role", string(a.Role)), slog.Bool("totp", a.Factor != nil && a.Factor.Confirmed), slog.String("from", source(c)))
+	web.SecurityEvent(ctx, "sign_in", slog.String("account", a.ID), slog.String("account_role", string(a.Role)), slog.Bool("totp", a.Factor != nil && a.Factor.Confirmed), slog.String("from", source(c)))
 	web.Data(c, http.StatusOK, session)
 }
 
