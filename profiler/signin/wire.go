@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/ruledb"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/profiler/password"
 )
@@ -128,7 +129,7 @@ func source(c *gin.Context) string {
 }
 
 // EmailKey is what an email is looked up by: two that differ in case alone are one.
-func EmailKey(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
+func EmailKey(email string) string { return ruledb.Fold(strings.TrimSpace(email)) }
 
 // The types below describe the API to people and to generators.
 
