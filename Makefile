@@ -16,7 +16,7 @@ help: ## this page
 
 up: build ## start everything on this machine with the example, at http://127.0.0.1:8080
 	@bin/angelowl up --data '$(DATA)' --listen '$(LISTEN)' --home CAD --timezone America/Toronto \
-		--rules examples/rules.json --fx examples/quotes.csv examples/spend.csv
+		--sample-users --rules examples/rules.json --fx examples/quotes.csv examples/spend.csv
 
 build: needs ## build bin/angelowl
 	@if [ ! -x bin/angelowl ]; then echo 'Building. The first build compiles the embedded engines too and takes some minutes.'; fi

@@ -11,6 +11,7 @@ import (
 type Config struct {
 	PublishWait time.Duration // how long the answer to a change may wait for its publication
 	Outbox      outbox.Config
+	Portal      string        // the origin of the portal, whose scripts may read answers; "" is none
 	Settle      time.Duration // how long /health fails before the listener closes
 	Drain       time.Duration // how long requests in flight may take after that
 }

@@ -41,6 +41,8 @@ type Deps struct {
 
 // SignIn is how accounts sign in, as much as accounts need of it. Its methods may be called at once.
 type SignIn interface {
+	// Run does what answers do not wait for, until ctx ends, and returns when that is done.
+	Run(ctx context.Context)
 	// Routes adds the routes of the API, each with its role check.
 	Routes(r gin.IRouter)
 	// InternalRoutes adds those of the internal port.
@@ -97,6 +99,17 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	}
 	publisher := outbox.New(deps.Store, deps.Etcd, cfg.Outbox, deps.Log, deps.Clock)
 	s := newService(cfg, deps, publisher)
+	// It outlives ctx: requests that drain still leave it work.
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	worked := make(chan struct{})
+	go func() {
+		defer close(worked)
+		deps.SignIn.Run(working)
+	}()
+	defer func() {
+		stop()
+		<-worked
+	}()
 	return publisher.While(ctx, func(ctx context.Context) error {
 		group, ctx := errgroup.WithContext(ctx)
 		serve := func(l net.Listener, h http.Handler) {

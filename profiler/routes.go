@@ -30,13 +30,14 @@ type service struct {
 	signIn    SignIn
 	passwords Passwords
 	clock     func() time.Time
+	portal    string
 	cardTypes ruleapi.Resource[loyalty.CardType, CardTypeFilter]
 }
 
 func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
 	s := &service{
 		log: deps.Log, etcd: deps.Etcd, timeout: cfg.Outbox.Timeout, store: deps.Store, key: deps.DataKey, signIn: deps.SignIn,
-		passwords: deps.Passwords, clock: deps.Clock,
+		passwords: deps.Passwords, clock: deps.Clock, portal: cfg.Portal,
 	}
 	s.cardTypes = ruleapi.Resource[loyalty.CardType, CardTypeFilter]{
 		Name: "card type", Field: "card_type", Store: deps.Store.CardTypes(), Publisher: publisher, PublishWait: cfg.PublishWait,
@@ -47,8 +48,6 @@ func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
 	}
 	return s
 }
-
-const swaggerRoute = "/swagger/*any"
 
 // routes are those of the gateway. Whose data an account may see within its role, the handlers say.
 //
@@ -62,7 +61,7 @@ const swaggerRoute = "/swagger/*any"
 //	@description				Bearer and the token of POST /auth/login
 //	@security					Bearer
 func (s *service) routes(deps Deps) http.Handler {
-	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(append([]string{swaggerRoute}, deps.Public...)...))
+	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(append([]string{web.SwaggerRoute}, deps.Public...)...), web.WithPortal(s.portal))
 	var (
 		people = web.Allow(token.User, token.Bank, token.Admin)
 		staff  = web.Allow(token.Bank, token.Admin)
@@ -91,7 +90,7 @@ func (s *service) routes(deps Deps) http.Handler {
 	r.GET("/card/type/:card_type/history", staff, s.cardTypeHistory)
 
 	s.signIn.Routes(r)
-	r.GET(swaggerRoute, ginswagger.WrapHandler(swaggerfiles.NewHandler(), ginswagger.InstanceName(docs.SwaggerInfoprofiler.InstanceName())))
+	r.GET(web.SwaggerRoute, ginswagger.WrapHandler(swaggerfiles.NewHandler(), ginswagger.InstanceName(docs.SwaggerInfoprofiler.InstanceName())))
 	return r
 }
 

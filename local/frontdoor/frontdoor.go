@@ -1,5 +1,5 @@
-// Package frontdoor is the one address of the all-in-one: it passes each request to the service
-// whose it is, and shows a page that says what there is.
+// Package frontdoor is what the all-in-one's address has beside the API: a page that says what there
+// is, the services' descriptions of themselves, and the mailbox.
 package frontdoor
 
 import (
@@ -7,28 +7,24 @@ import (
 	_ "embed"
 	"html/template"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strings"
-	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/gin-gonic/gin"
 )
 
-// Backends are the sockets of the services, paths in the file system.
-type Backends struct {
-	Campaignex, Profiler, Informer string
-}
-
 // Page is what a person who opens the front door is told.
 type Page struct {
-	Home      string   // the home currency
-	Cards     []string // some card ids that have rewards
+	Home      string    // the home currency
+	Samples   []Account // sample users
+	Cards     []string  // some card ids that have rewards
 	Addresses []Address
 }
+
+// Account is one that a person may sign in with. Its password is told where everything was started.
+type Account struct{ Role, Email string }
 
 // Address is an engine's, for a person who wants to look inside.
 type Address struct{ Name, Where string }
@@ -36,105 +32,66 @@ type Address struct{ Name, Where string }
 //go:embed page.html
 var pageHTML string
 
-// New returns the handler; page says what the page at / shows. Until sign-in exists everybody is the
-// admin, so requests that a page of another site sends through a person's browser are refused:
-// those whose Host is no loopback name, and those that the browser marks as coming from elsewhere.
-func New(b Backends, page func(context.Context) Page, log *slog.Logger) (http.Handler, error) {
+// described are the services whose descriptions stand under /docs.
+var described = []string{"campaignex", "profiler", "informer"}
+
+// New returns the handler of /, /docs/ and /mail. The services are asked through transport, by their
+// names as hosts; page says what the page at / shows.
+func New(transport http.RoundTripper, page func(context.Context) Page, mailbox http.Handler, log *slog.Logger) (http.Handler, error) {
 	tmpl, err := template.New("page").Parse(pageHTML)
 	if err != nil {
 		return nil, err
 	}
-	// The services have limits of their own; the largest body is a file of quotes.
-	r := web.New(log, web.WithMaxBody(32<<20))
-	r.Use(sameOrigin())
-	campaignex, profiler, informer := proxy(b.Campaignex), proxy(b.Profiler), proxy(b.Informer)
-	for prefix, to := range map[string]gin.HandlerFunc{
-		"/campaign":  campaignex,
-		"/exclusion": campaignex,
-		"/fx":        campaignex,
-		"/card/type": profiler,
-		"/reward":    informer,
-	} {
-		r.Any(prefix, to)
-		r.Any(prefix+"/*rest", to)
+	public := []string{"/", "/mail", "/mail/*rest"}
+	for _, name := range described {
+		public = append(public, "/docs/"+name+"/*rest")
 	}
-	for name, to := range map[string]gin.HandlerFunc{"campaignex": campaignex, "profiler": profiler, "informer": informer} {
+	r := web.New(log, web.WithPublic(public...))
+	for _, name := range described {
+		docs := proxy(name, transport)
 		r.GET("/docs/"+name+"/*rest", func(c *gin.Context) {
-			c.Request.URL.Path = "/swagger" + c.Param("rest")
-			to(c)
+			c.Request.URL.Path, c.Request.URL.RawPath = "/swagger"+c.Param("rest"), ""
+			bare(c)
+			docs.ServeHTTP(c.Writer, c.Request)
 		})
 	}
 	r.GET("/", func(c *gin.Context) {
 		c.Header("Content-Type", "text/html; charset=utf-8")
-		c.Header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+		c.Header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		if err := tmpl.Execute(c.Writer, page(c.Request.Context())); err != nil {
 			log.WarnContext(c, "writing the page", "error", err)
 		}
 	})
+	r.GET("/mail", func(c *gin.Context) { c.Redirect(http.StatusMovedPermanently, "/mail/") })
+	r.GET("/mail/*rest", func(c *gin.Context) {
+		bare(c)
+		mailbox.ServeHTTP(c.Writer, c.Request)
+	})
 	return r, nil
 }
 
-// sameOrigin refuses what another site's page sends: a name that was pointed at 127.0.0.1 shows in
-// Host, and a form or a script shows in Sec-Fetch-Site or Origin.
-func sameOrigin() gin.HandlerFunc {
-	guard := http.NewCrossOriginProtection()
-	return func(c *gin.Context) {
-		host := c.Request.Host
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		ip := net.ParseIP(strings.Trim(host, "[]"))
-		switch {
-		case !strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") && (ip == nil || !ip.IsLoopback()):
-			web.Fail(c, &web.Error{Status: http.StatusForbidden, Code: "wrong_host", Message: "ask for 127.0.0.1 or localhost"})
-			c.Abort()
-		case guard.Check(c.Request) != nil:
-			web.Fail(c, &web.Error{Status: http.StatusForbidden, Code: "cross_origin", Message: "this request comes from a page of another site"})
-			c.Abort()
-		}
+// bare takes the headers off that web.New's engine has written: whoever answers writes its own, and knows
+// what its pages need.
+func bare(c *gin.Context) {
+	for _, h := range append([]string{web.RequestIDHeader}, web.SecurityHeaders...) {
+		c.Writer.Header().Del(h)
 	}
 }
 
-type ginKey struct{}
-
 // proxy passes requests on to a service.
-func proxy(socket string) gin.HandlerFunc {
-	var dialer net.Dialer
-	p := &httputil.ReverseProxy{
-		Transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return dialer.DialContext(ctx, "unix", socket)
-			},
-			MaxIdleConnsPerHost:   16,
-			IdleConnTimeout:       time.Minute,
-			ResponseHeaderTimeout: 2 * time.Minute, // as long as a service may write
-		},
+func proxy(service string, transport http.RoundTripper) http.Handler {
+	return &httputil.ReverseProxy{
+		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(&url.URL{Scheme: "http", Host: "service"})
-			r.SetXForwarded()
+			r.SetURL(&url.URL{Scheme: "http", Host: service})
 			r.Out.Header.Set(web.RequestIDHeader, web.RequestID(r.In.Context()))
 		},
-		ModifyResponse: func(res *http.Response) error {
-			// The front door has written its own; what a page may do is for the service to say.
-			if c, ok := res.Request.Context().Value(ginKey{}).(*gin.Context); ok && res.Header.Get("Content-Security-Policy") != "" {
-				c.Header("Content-Security-Policy", res.Header.Get("Content-Security-Policy"))
-			}
-			for _, h := range append([]string{web.RequestIDHeader}, web.SecurityHeaders...) {
-				res.Header.Del(h)
-			}
-			return nil
-		},
-		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() != nil {
 				return // the client has hung up
 			}
-			web.Log(r.Context()).WarnContext(r.Context(), "a service does not answer", "socket", socket, "error", err)
-			if c, ok := r.Context().Value(ginKey{}).(*gin.Context); ok {
-				web.Fail(c, &web.Error{Status: http.StatusBadGateway, Code: "service_away", Message: "the service behind this address does not answer; try again"})
-			}
+			web.Log(r.Context()).WarnContext(r.Context(), "a service does not answer", "service", service, "error", err)
+			http.Error(w, "the service does not answer; try again", http.StatusBadGateway)
 		},
-	}
-	return func(c *gin.Context) {
-		p.ServeHTTP(c.Writer, c.Request.WithContext(context.WithValue(c.Request.Context(), ginKey{}, c)))
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -298,8 +297,9 @@ func (g *Gateway) checkParams(w http.ResponseWriter, r *request) bool {
 	return true
 }
 
-// checkBody holds the body to its limit and its media types. A length that is not said is found out
-// before anybody sees the request.
+// checkBody holds the body to its limit. A length that is not said is found out before anybody sees the
+// request. What a body is, the service says: API Gateway passes any media type on to a proxy
+// integration (passthroughBehavior when_no_match).
 func (g *Gateway) checkBody(w http.ResponseWriter, r *request) bool {
 	switch {
 	case r.ContentLength > MaxBody:
@@ -318,18 +318,6 @@ func (g *Gateway) checkBody(w http.ResponseWriter, r *request) bool {
 		}
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		r.TransferEncoding = nil
-	}
-	if r.op.bodyTypes == nil || r.ContentLength == 0 {
-		return true
-	}
-	sent := r.Header.Values("Content-Type")
-	if len(sent) == 0 {
-		return true // the service knows better
-	}
-	kind, _, err := mime.ParseMediaType(sent[0])
-	if err != nil || len(sent) > 1 || !slices.Contains(r.op.bodyTypes, kind) {
-		g.fail(w, r, unsupportedMedia, "Unsupported Media Type")
-		return false
 	}
 	return true
 }

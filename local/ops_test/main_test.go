@@ -22,7 +22,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/angelowl-loyalties/app/local/samples"
 	"github.com/angelowl-loyalties/app/local/stack"
+	"github.com/angelowl-loyalties/app/loyalty/token"
 )
 
 // program is the path of the binary under test.
@@ -77,6 +79,7 @@ type world struct {
 	data  string
 	up    *exec.Cmd
 	ended chan error
+	admin *http.Client
 	log   bytes.Buffer // what up says to standard error
 }
 
@@ -94,7 +97,7 @@ func newWorld(t *testing.T) *world {
 // start starts angelowl with args and waits until it says that all is up.
 func (w *world) start(t *testing.T, args ...string) {
 	t.Helper()
-	all := []string{"up", "--data", w.data, "--listen", "127.0.0.1:0", "--home", "CAD", "--timezone", "America/Toronto"}
+	all := []string{"up", "--data", w.data, "--listen", "127.0.0.1:0", "--sample-users", "--home", "CAD", "--timezone", "America/Toronto"}
 	w.up = exec.Command(program, append(all, args...)...)
 	w.log.Reset()
 	w.up.Stderr = &w.log
@@ -214,14 +217,28 @@ func (w *world) running(t *testing.T) (r stack.Running) {
 	return r
 }
 
+// api asks the front door, as the sample admin.
+func (w *world) api(t *testing.T, path string) string {
+	t.Helper()
+	if w.admin == nil {
+		w.admin = &http.Client{Transport: &samples.Transport{Data: w.data, Role: token.Admin, Base: http.DefaultTransport}}
+	}
+	return fetch(t, w.admin, w.running(t).URL+path)
+}
+
 // get asks for a page.
 func get(t *testing.T, url string) string {
+	t.Helper()
+	return fetch(t, http.DefaultClient, url)
+}
+
+func fetch(t *testing.T, client *http.Client, url string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

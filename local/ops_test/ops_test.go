@@ -354,7 +354,7 @@ type reward struct {
 func rewards(t *testing.T, w *world, card string) []reward {
 	t.Helper()
 	var page struct{ Data []reward }
-	if err := json.Unmarshal([]byte(get(t, w.running(t).URL+"/reward/"+card+"?page_size=1000")), &page); err != nil {
+	if err := json.Unmarshal([]byte(w.api(t, "/reward/"+card+"?page_size=1000")), &page); err != nil {
 		t.Fatal(err)
 	}
 	return page.Data
@@ -376,11 +376,10 @@ func pages(t *testing.T, w *world) map[string]string {
 	if column < 0 {
 		t.Fatal("the example has no card_id")
 	}
-	url := w.running(t).URL
 	out := map[string]string{}
 	for _, row := range rows[1:] {
 		if card := row[column]; out[card] == "" {
-			out[card] = get(t, url+"/reward/"+card+"?page_size=1000")
+			out[card] = w.api(t, "/reward/"+card+"?page_size=1000")
 		}
 	}
 	if len(out) < 10 {

@@ -181,7 +181,7 @@ func TestTheDiskFills(t *testing.T) {
 			halfSent := make(chan answer, 1)
 			url := s.presigned(uploads[1])
 			go func() {
-				status, text, err := send(t.Context(), "PUT", url, body, int64(len(second)))
+				status, text, err := send(t.Context(), fresh, "PUT", url, body, int64(len(second)))
 				if err != nil {
 					t.Error(err)
 				}

@@ -24,8 +24,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/angelowl-loyalties/app/local/pebble"
+	"github.com/angelowl-loyalties/app/local/samples"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
+	"github.com/angelowl-loyalties/app/loyalty/token"
 	"github.com/angelowl-loyalties/app/rewarder"
 )
 
@@ -64,6 +66,7 @@ type system struct {
 	stdout, stderr strings.Builder
 
 	url, kafka, etcd, s3URL string
+	admin                   *http.Client
 }
 
 var address = regexp.MustCompile(`(?m)^(Open|Kafka|etcd|S3) +(\S+)`)
@@ -76,7 +79,7 @@ func up(t *testing.T, data string) *system {
 		t.Fatal("building angelowl: ", err)
 	}
 	s := &system{t: t, data: data, done: make(chan struct{})}
-	s.cmd = exec.Command(path, append([]string{"up", "--data", data, "--listen", "127.0.0.1:0"}, toronto...)...)
+	s.cmd = exec.Command(path, append([]string{"up", "--data", data, "--listen", "127.0.0.1:0", "--sample-users"}, toronto...)...)
 	stdout, err1 := s.cmd.StdoutPipe()
 	stderr, err2 := s.cmd.StderrPipe()
 	if err := errors.Join(err1, err2); err != nil {
@@ -127,6 +130,11 @@ func up(t *testing.T, data string) *system {
 		*map[string]*string{"Open": &s.url, "Kafka": &s.kafka, "etcd": &s.etcd, "S3": &s.s3URL}[line[1]] = line[2]
 	}
 	s.s3URL = strings.TrimSuffix(s.s3URL, "/"+spendBucket)
+	// Signed in now: on a disk that is full nobody can.
+	s.admin = &http.Client{Transport: &samples.Transport{Data: data, Role: token.Admin, Base: fresh.Transport}}
+	if status, answer := s.call("GET", s.url+"/campaign?page_size=1", nil); status != 200 {
+		t.Fatalf("the front door answers %d %s", status, answer)
+	}
 	return s
 }
 
@@ -194,7 +202,11 @@ var fresh = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 func (s *system) call(method, url string, body io.Reader) (status int, answer string) {
 	s.t.Helper()
-	status, answer, err := send(s.t.Context(), method, url, body, 0)
+	client := fresh
+	if strings.HasPrefix(url, s.url+"/") {
+		client = s.admin
+	}
+	status, answer, err := send(s.t.Context(), client, method, url, body, 0)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -202,7 +214,7 @@ func (s *system) call(method, url string, body io.Reader) (status int, answer st
 }
 
 // send sends a request; the size of a body is 0 where it is known.
-func send(ctx context.Context, method, url string, body io.Reader, size int64) (status int, answer string, err error) {
+func send(ctx context.Context, client *http.Client, method, url string, body io.Reader, size int64) (status int, answer string, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
 		return 0, "", err
@@ -210,7 +222,7 @@ func send(ctx context.Context, method, url string, body io.Reader, size int64) (
 	if size > 0 {
 		req.ContentLength = size
 	}
-	res, err := fresh.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return 0, "", err
 	}

@@ -24,7 +24,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/angelowl-loyalties/app/local/ops"
+	"github.com/angelowl-loyalties/app/local/samples"
 	"github.com/angelowl-loyalties/app/local/stack"
+	"github.com/angelowl-loyalties/app/loyalty/token"
 )
 
 // program is the path of the binary under test.
@@ -75,6 +77,7 @@ type world struct {
 	log   string // the file of all that up says
 	up    *exec.Cmd
 	ended chan error
+	admin *http.Client
 }
 
 // start starts angelowl with args, all of its log on, and waits until it says that all is up.
@@ -82,11 +85,12 @@ func start(t *testing.T, args ...string) *world {
 	t.Helper()
 	dir := t.TempDir()
 	w := &world{t: t, data: filepath.Join(dir, "data"), log: filepath.Join(dir, "log"), ended: make(chan error, 1)}
+	w.admin = &http.Client{Transport: &samples.Transport{Data: w.data, Role: token.Admin, Base: http.DefaultTransport}}
 	log, err := os.Create(w.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []string{"up", "--log", "debug", "--data", w.data, "--listen", "127.0.0.1:0", "--home", home.String(), "--timezone", "America/Toronto"}
+	all := []string{"up", "--log", "debug", "--data", w.data, "--listen", "127.0.0.1:0", "--sample-users", "--home", home.String(), "--timezone", "America/Toronto"}
 	w.up = exec.Command(program, append(all, args...)...)
 	w.up.Stderr = log
 	out, err := w.up.StdoutPipe()
@@ -223,7 +227,7 @@ func (w *world) call(status int, method, path string, body []byte) []byte {
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := w.admin.Do(req)
 	if err != nil {
 		w.t.Fatal(err)
 	}

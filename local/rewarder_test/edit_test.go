@@ -20,8 +20,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"github.com/angelowl-loyalties/app/local/samples"
 	"github.com/angelowl-loyalties/app/local/stack"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
+	"github.com/angelowl-loyalties/app/loyalty/token"
 )
 
 // An edit stores one bucket of campaigns and the root that names all buckets, whatever the
@@ -188,6 +190,10 @@ func BenchmarkEditOverHTTP(b *testing.B) {
 		if _, err := s.AwaitRules(ctx); err != nil {
 			return err
 		}
+		if _, err := s.SampleUsers(ctx); err != nil {
+			return err
+		}
+		admin := http.Client{Transport: &samples.Transport{Data: s.Data, Role: token.Admin, Base: http.DefaultTransport}}
 		var called, answered []time.Duration
 		rest := time.NewTicker(150 * time.Millisecond)
 		defer rest.Stop()
@@ -195,7 +201,7 @@ func BenchmarkEditOverHTTP(b *testing.B) {
 			<-rest.C
 			began := time.Now()
 			id := fmt.Sprintf("%08d-1111-4111-8111-111111111111", 7)
-			if err := put(ctx, s.URL+"/campaign/"+id, campaign(7, rate)); err != nil {
+			if err := put(ctx, &admin, s.URL+"/campaign/"+id, campaign(7, rate)); err != nil {
 				return err
 			}
 			answer := time.Now()
@@ -219,12 +225,12 @@ func BenchmarkEditOverHTTP(b *testing.B) {
 	}
 }
 
-func put(ctx context.Context, url, body string) error {
+func put(ctx context.Context, client *http.Client, url, body string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, url, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package rulesapitest
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/mail"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -29,7 +31,9 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/token"
 	"github.com/angelowl-loyalties/app/loyalty/web/webtest"
 	"github.com/angelowl-loyalties/app/profiler"
+	"github.com/angelowl-loyalties/app/profiler/password"
 	profilerdb "github.com/angelowl-loyalties/app/profiler/postgres"
+	"github.com/gin-gonic/gin"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/goleak"
@@ -236,8 +240,32 @@ func startProfiler(t *testing.T, etcd *clientv3.Client) service {
 	return running(t, func(ctx context.Context, l net.Listener) error {
 		cfg := profiler.DefaultConfig()
 		cfg.PublishWait, cfg.Outbox = 5*time.Second, quick
-		return profiler.Run(ctx, cfg, profiler.Deps{Store: store, Etcd: etcd, Listener: l, Log: slog.New(slog.DiscardHandler), Clock: time.Now})
+		internal, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		key, err := profiler.ParseDataKey(base64.StdEncoding.EncodeToString(make([]byte, 32)))
+		if err != nil {
+			return err
+		}
+		return profiler.Run(ctx, cfg, profiler.Deps{
+			Store: store, Etcd: etcd, Listener: l, Internal: internal, Log: slog.New(slog.DiscardHandler), Clock: time.Now,
+			DataKey: key, Identify: webtest.As(token.Admin), SignIn: letIn{},
+			Passwords: profiler.Passwords{Hash: password.Hash, CheckPassword: password.Check, Random: password.Random},
+		})
 	})
+}
+
+// letIn is a sign-in that has no routes, and lets everybody pass.
+type letIn struct{}
+
+func (letIn) Run(ctx context.Context)                            { <-ctx.Done() }
+func (letIn) Routes(gin.IRouter)                                 {}
+func (letIn) InternalRoutes(gin.IRouter)                         {}
+func (letIn) Fresh() gin.HandlerFunc                             { return (*gin.Context).Next }
+func (letIn) EmailChanged(context.Context, mail.Address, string) {}
+func (letIn) SendFirstPassword(context.Context, mail.Address, string) error {
+	return nil
 }
 
 type answer struct {

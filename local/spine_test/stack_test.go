@@ -28,8 +28,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"github.com/angelowl-loyalties/app/local/samples"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
+	"github.com/angelowl-loyalties/app/loyalty/token"
 	"github.com/angelowl-loyalties/app/rewarder"
 )
 
@@ -52,6 +54,7 @@ type stack struct {
 
 	mu     sync.Mutex
 	stdout strings.Builder
+	admin  *http.Client
 
 	url, kafkaAddr, etcdAddr, s3URL string
 
@@ -90,7 +93,7 @@ func up(t *testing.T, data string, args ...string) *stack {
 func launch(t *testing.T, data string, args ...string) *stack {
 	t.Helper()
 	s := &stack{t: t, data: data, ended: make(chan error, 1), serves: make(chan struct{}), stderr: &bytes.Buffer{}}
-	all := append([]string{"up", "--data", data, "--listen", "127.0.0.1:0"}, toronto...)
+	all := append([]string{"up", "--data", data, "--listen", "127.0.0.1:0", "--sample-users"}, toronto...)
 	s.cmd = exec.Command(program, append(all, args...)...)
 	s.cmd.Stderr = s.stderr
 	stdout, err := s.cmd.StdoutPipe()
@@ -201,7 +204,7 @@ func (s *stack) try(ctx context.Context, status int, method, path, body string, 
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.client().Do(req)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -211,6 +214,19 @@ func (s *stack) try(ctx context.Context, status int, method, path, body string, 
 		err = fmt.Errorf("%s %s: %s, want %d: %s", method, path, res.Status, status, answer)
 	}
 	return res.Header, answer, err
+}
+
+// client is the sample admin; of what has no front door nobody is.
+func (s *stack) client() *http.Client {
+	if s.data == "" {
+		return http.DefaultClient
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.admin == nil {
+		s.admin = &http.Client{Transport: &samples.Transport{Data: s.data, Role: token.Admin, Base: http.DefaultTransport}}
+	}
+	return s.admin
 }
 
 // createdAt is what rows have beyond rewards.jsonl.

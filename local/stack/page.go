@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/angelowl-loyalties/app/local/frontdoor"
+	"github.com/angelowl-loyalties/app/local/samples"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/google/uuid"
 )
@@ -46,6 +47,11 @@ func (s *Stack) Cards(ctx context.Context, n int) ([]string, error) {
 // page is what the front door shows.
 func (s *Stack) page(ctx context.Context) frontdoor.Page {
 	p := frontdoor.Page{Home: s.Home.String(), Addresses: s.Addresses()}
+	if all, err := samples.Load(s.Data); err == nil {
+		for _, a := range all {
+			p.Samples = append(p.Samples, frontdoor.Account{Role: string(a.Role), Email: a.Email})
+		}
+	}
 	if cards, err := s.Cards(ctx, 3); err == nil {
 		p.Cards = cards
 	}
@@ -62,6 +68,9 @@ func (s *Stack) Addresses() []frontdoor.Address {
 	if s.S3 != nil {
 		a = append(a, frontdoor.Address{Name: "S3", Where: s.S3.Endpoint() + "/" + SpendBucket +
 			" (keys in " + filepath.Join(s.Data, "bank.json") + ")"})
+	}
+	if s.mail != nil {
+		a = append(a, frontdoor.Address{Name: "SMTP", Where: s.mail.Addr() + " (what it takes is in the mailbox)"})
 	}
 	return append(a, frontdoor.Address{Name: "data", Where: s.Data})
 }

@@ -52,7 +52,7 @@ func ReadSeed(rulesPath, quotesPath string) (Seed, error) {
 // stay as they are.
 func (s *Stack) Plant(ctx context.Context, seed Seed) error {
 	const who = "rules file"
-	if _, err := s.cardTypes.Import(ctx, who, seed.rules.CardTypes); err != nil {
+	if _, err := s.accounts.Import(ctx, who, seed.rules.CardTypes); err != nil {
 		return err
 	}
 	_, err := s.campaigns.Import(ctx, who, campaignex.Rules{

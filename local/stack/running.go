@@ -170,7 +170,7 @@ func (s *Stack) backlog(ctx context.Context) ([]Backlog, error) {
 	for _, db := range []struct {
 		name  string
 		count func(context.Context) (waiting, held int64, err error)
-	}{{"campaignex", s.campaigns.Backlog}, {"profiler", s.cardTypes.Backlog}} {
+	}{{"campaignex", s.campaigns.Backlog}, {"profiler", s.accounts.Backlog}} {
 		waiting, held, err := db.count(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("asking %s: %w", db.name, err)

@@ -27,7 +27,7 @@ func TestBacklogCountsWhatWaitsAndWhatIsHeld(t *testing.T) {
 	if s.campaigns, err = campaignexdb.Open(ctx, campaigns, time.Now); err != nil {
 		t.Fatal(err)
 	}
-	if s.cardTypes, err = profilerdb.Open(ctx, cardTypes, time.Now); err != nil {
+	if s.accounts, err = profilerdb.Open(ctx, cardTypes, time.Now); err != nil {
 		t.Fatal(err)
 	}
 	same := func(campaignex, profiler Backlog) {

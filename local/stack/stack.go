@@ -3,8 +3,10 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,15 +23,15 @@ import (
 	"github.com/angelowl-loyalties/app/informer"
 	"github.com/angelowl-loyalties/app/local/disk"
 	"github.com/angelowl-loyalties/app/local/frontdoor"
+	"github.com/angelowl-loyalties/app/local/mailbox"
 	"github.com/angelowl-loyalties/app/local/s3"
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/mail"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
-	"github.com/angelowl-loyalties/app/loyalty/token"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/profiler"
 	profilerdb "github.com/angelowl-loyalties/app/profiler/postgres"
 	"github.com/angelowl-loyalties/app/rewarder"
-	"github.com/google/uuid"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 )
@@ -47,9 +49,12 @@ type Config struct {
 	Home       loyalty.Currency
 	Timezone   *time.Location
 	Rewarders  int
-	Partitions int  // 0: as many as there are, or the default of a new log
-	Native     bool // the real engines, as processes of their own; else embedded ones
-	Throwaway  bool // nobody needs the data after the process: nothing waits for the disk
+	Partitions int                    // 0: as many as there are, or the default of a new log
+	Native     bool                   // the real engines, as processes of their own; else embedded ones
+	Portal     string                 // the portal's origin, "" for DefaultPortal: links in mails lead there, and its pages may call the API
+	Admin      profiler.AdminSettings // the admin who is made where there is none; without an email nobody is
+	Samples    bool                   // sample users of each role, for trying it out
+	Throwaway  bool                   // nobody needs the data after the process: nothing waits for the disk
 	// Progress is told how far a file has been read; nil: nobody is.
 	Progress func(upload string, read, size int64)
 	// Disk is told when the disk of Data is too full to go on, by a *disk.FullError, and by nil when
@@ -66,13 +71,21 @@ type Stack struct {
 	S3      *s3.Server
 	Rewards RewardStore
 
+	// FirstPassword is what was made up for the admin at this very start, or "".
+	FirstPassword string
+
 	campaigns  *campaignexdb.Store
-	cardTypes  *profilerdb.Store
+	accounts   *profilerdb.Store // card types, too
+	dataKey    profiler.DataKey
+	mail       *mailbox.Box
 	partitions int
 	crew       *crew
 	disk       *disk.Guard
 	engines    []frontdoor.Address // beyond Kafka and etcd
 }
+
+// DefaultPortal is the portal's origin where nobody says another.
+const DefaultPortal = "http://127.0.0.1:3000"
 
 // ErrInUse says that another process has the data folder.
 var ErrInUse = errors.New("another angelowl is using this folder")
@@ -86,6 +99,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 		return fmt.Errorf("finding the data folder: %w", err)
 	}
 	cfg.Data = data
+	cfg.Portal = cmp.Or(cfg.Portal, DefaultPortal)
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
@@ -128,9 +142,20 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 	if s.campaigns, err = campaignexdb.Open(ctx, on.sql[campaignexDatabase], time.Now); err != nil {
 		return err
 	}
-	if s.cardTypes, err = profilerdb.Open(ctx, on.sql[profilerDatabase], time.Now); err != nil {
+	if s.accounts, err = profilerdb.Open(ctx, on.sql[profilerDatabase], time.Now); err != nil {
 		return err
 	}
+	if s.dataKey, err = profiler.ParseDataKey(bank.DataKey); err != nil {
+		return fmt.Errorf("%s is damaged: its data_key %w", filepath.Join(data, "bank.json"), err)
+	}
+	if err := s.samplesFitListen(ctx); err != nil {
+		return err
+	}
+	sender, err := s.startMail(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sender.Close(), s.mail.Close()) }()
 	// The services. They outlive body, so that a drain finds them at work.
 	services, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -140,17 +165,28 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 		return fmt.Errorf("making a folder for sockets: %w", err)
 	}
 	defer os.RemoveAll(sockets)
-	backends, err := s.services(gctx, g, sockets, log)
+	n := network{sockets}
+	id := newIdentity(n)
+	defer id.client.CloseIdleConnections()
+	if err := s.services(gctx, g, n, id, sender, log); err != nil {
+		stop()
+		return errors.Join(err, g.Wait())
+	}
+	extra, err := frontdoor.New(id.client.Transport, s.page, http.StripPrefix("/mail", s.mail.Handler()), log.With("service", "frontdoor"))
 	if err != nil {
 		stop()
 		return errors.Join(err, g.Wait())
 	}
-	handler, err := frontdoor.New(backends, s.page, log.With("service", "frontdoor"))
+	gate, single, err := s.startGateway(n, id, extra, log)
 	if err != nil {
 		stop()
 		return errors.Join(err, g.Wait())
 	}
-	g.Go(func() error { return web.Serve(gctx, front, s.room(handler), drain) })
+	defer func() {
+		gate.Close()
+		err = errors.Join(err, single.Close())
+	}()
+	g.Go(func() error { return web.Serve(gctx, front, s.room(gate), drain) })
 	control, err := s.serveControl(gctx, g, log.With("service", "control"))
 	if err != nil {
 		stop()
@@ -199,70 +235,48 @@ func (s *Stack) alive(ctx, services context.Context, on *engineSet, body func(co
 	return err
 }
 
-// services starts the services, on sockets in the file system: while there is no sign-in they must
-// not be had around the front door, by a page that tries the ports of loopback.
-func (s *Stack) services(ctx context.Context, g *errgroup.Group, sockets string, log *slog.Logger) (frontdoor.Backends, error) {
-	var b frontdoor.Backends
-	listen := func(name string) (net.Listener, error) {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "unix", filepath.Join(sockets, name))
-		if err != nil {
-			return nil, fmt.Errorf("listening for a service: %w", err)
-		}
-		return l, nil
-	}
+// services starts the services.
+func (s *Stack) services(ctx context.Context, g *errgroup.Group, n network, id *identity, sender mail.Sender, log *slog.Logger) error {
 	named := func(name string) *slog.Logger { return log.With("service", name) }
 
-	l, err := listen("campaignex")
-	if err != nil {
-		return b, err
+	if err := s.startProfiler(ctx, g, n, id, sender, named("profiler")); err != nil {
+		return err
 	}
-	b.Campaignex = l.Addr().String()
+	l, err := n.listen(ctx, "campaignex")
+	if err != nil {
+		return err
+	}
 	g.Go(func() error {
 		cfg := campaignex.DefaultConfig()
-		cfg.Home, cfg.Location = s.Home, s.Timezone
-		return campaignex.Run(ctx, cfg, campaignex.Deps{Store: s.campaigns, Etcd: s.Etcd, Listener: l, Log: named("campaignex"), Clock: time.Now, Identify: anybody, Session: anySession})
+		cfg.Home, cfg.Location, cfg.Portal = s.Home, s.Timezone, s.Portal
+		return campaignex.Run(ctx, cfg, campaignex.Deps{
+			Store: s.campaigns, Etcd: s.Etcd, Listener: l, Log: named("campaignex"), Clock: time.Now,
+			Identify: id.bearer(), Session: id.profile("campaignex").Session,
+		})
 	})
-	l2, err := listen("profiler")
+	l2, err := n.listen(ctx, "informer")
 	if err != nil {
-		return b, err
+		return err
 	}
-	b.Profiler = l2.Addr().String()
+	internal, err := n.listen(ctx, "informer-internal")
+	if err != nil {
+		return err
+	}
 	g.Go(func() error {
-		return profiler.Run(ctx, profiler.DefaultConfig(), profiler.Deps{Store: s.cardTypes, Etcd: s.Etcd, Listener: l2, Log: named("profiler"), Clock: time.Now})
-	})
-	l3, err := listen("informer")
-	if err != nil {
-		return b, err
-	}
-	internal, err := listen("informer-internal")
-	if err != nil {
-		return b, err
-	}
-	b.Informer = l3.Addr().String()
-	g.Go(func() error {
-		return informer.Run(ctx, informer.Config{Home: s.Home, Timezone: s.Timezone},
-			informer.Deps{Store: s.Rewards, Listener: l3, Internal: internal, Log: named("informer"), Clock: time.Now, Identify: anybody, Owner: noOwner})
+		return informer.Run(ctx, informer.Config{Home: s.Home, Timezone: s.Timezone, Portal: s.Portal}, informer.Deps{
+			Store: s.Rewards, Listener: l2, Internal: internal, Log: named("informer"), Clock: time.Now,
+			Identify: id.bearer(), Owner: profile.NewOwners(id.profile("informer").Card, time.Now).Owner,
+		})
 	})
 	if s.crew, err = newCrew(ctx, s.Rewarders, func(ctx context.Context, name string, l net.Listener) error {
 		return rewarder.Run(ctx, rewarder.Config{Brokers: s.Brokers, Group: Group, Name: name, Home: s.Home, CommitInterval: 100 * time.Millisecond},
 			rewarder.Deps{Store: s.Rewards, Etcd: s.Etcd, Listener: l, Log: named(name), Clock: time.Now})
 	}); err != nil {
-		return b, err
+		return err
 	}
 	g.Go(func() error { return s.crew.work(ctx) })
-	return b, nil
+	return nil
 }
-
-// While there is no sign-in, everybody is the admin.
-func anybody(*http.Request) (web.Caller, error) {
-	return web.Caller{ID: "anonymous", Role: token.Admin}, nil
-}
-
-func anySession(context.Context, string) (profile.Session, error) {
-	return profile.Session{Role: token.Admin}, nil
-}
-
-func noOwner(context.Context, uuid.UUID) (string, error) { return "", nil } // an admin reads any card
 
 // Group is the rewarders' consumer group.
 const Group = "rewarder"
@@ -289,6 +303,7 @@ type bankFile struct {
 	Timezone  string           `json:"timezone"`
 	AccessKey string           `json:"s3_access_key"`
 	SecretKey string           `json:"s3_secret_key"`
+	DataKey   string           `json:"data_key"` // see profiler.DataKey
 	Native    bool             `json:"real_engines,omitempty"`
 }
 
@@ -298,7 +313,7 @@ func sameBank(cfg Config) (bankFile, error) {
 	var had bankFile
 	switch b, err := os.ReadFile(path); {
 	case errors.Is(err, os.ErrNotExist):
-		had = bankFile{cfg.Home, cfg.Timezone.String(), rand.Text(), rand.Text(), cfg.Native}
+		had = bankFile{cfg.Home, cfg.Timezone.String(), rand.Text(), rand.Text(), newDataKey(), cfg.Native}
 		if err := writeJSON(path, had); err != nil {
 			return had, err
 		}
@@ -316,7 +331,19 @@ func sameBank(cfg Config) (bankFile, error) {
 	if had.Native != cfg.Native {
 		return had, fmt.Errorf("%s holds the data of %s engines; say --engines %[2]s, or another --data", cfg.Data, enginesWord(had.Native))
 	}
+	if had.DataKey == "" { // the folder is from before there were accounts
+		had.DataKey = newDataKey()
+		if err := writeJSON(path, had); err != nil {
+			return had, err
+		}
+	}
 	return had, nil
+}
+
+func newDataKey() string {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	return base64.StdEncoding.EncodeToString(key)
 }
 
 // enginesWord is what --engines calls them.

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -12,7 +13,9 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
 
+	"github.com/angelowl-loyalties/app/local/samples"
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/token"
 )
 
 // What Run starts ends with it: after each stop no goroutine is left of the engines nor of the
@@ -34,6 +37,7 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 	}
 	cfg := Config{
 		Data: t.TempDir(), Listen: "127.0.0.1:0", Home: loyalty.MustCurrency("CAD"), Timezone: zone, Rewarders: 2, Partitions: 3, Throwaway: true,
+		Portal: "http://127.0.0.1:3000", Samples: true,
 	}
 	for _, tt := range []struct {
 		name string
@@ -61,9 +65,19 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			res, err := http.Get(s.URL + "/reward/" + cards[0])
+			if _, err := s.SampleUsers(ctx); err != nil {
+				return err
+			}
+			if err := s.SampleCards(ctx); err != nil {
+				return err
+			}
+			user := http.Client{Transport: &samples.Transport{Data: s.Data, Role: token.User, Base: http.DefaultTransport}}
+			res, err := user.Get(s.URL + "/reward/" + cards[0])
 			if err != nil {
 				return err
+			}
+			if res.StatusCode != http.StatusOK {
+				return fmt.Errorf("the cardholder's own card: %s", res.Status)
 			}
 			return res.Body.Close()
 		}},

@@ -41,7 +41,7 @@ func until(ctx context.Context, f func(context.Context) (done bool, err error)) 
 // AwaitRules waits until everything that the databases hold is published and every partition has
 // that rule set in force, and returns its hash.
 func (s *Stack) AwaitRules(ctx context.Context) (loyalty.Hash, error) {
-	for _, store := range []outbox.Store{s.campaigns, s.cardTypes} {
+	for _, store := range []outbox.Store{s.campaigns, s.accounts} {
 		err := until(ctx, func(ctx context.Context) (bool, error) {
 			waiting, err := store.Waiting(ctx, 1)
 			return len(waiting) == 0, err

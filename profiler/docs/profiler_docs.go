@@ -15,6 +15,507 @@ const docTemplateprofiler = `{
     "host": "{{.Host}}",
     "basePath": "{{.BasePath}}",
     "paths": {
+        "/.well-known/jwks.json": {
+            "get": {
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "The keys that tokens are verified with",
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.JWKS"
+                        }
+                    }
+                }
+            }
+        },
+        "/auth/forgot": {
+            "post": {
+                "description": "Sends a link that is good once, for 30 minutes. The answer is the same whether there is such an account or not.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "Forgotten password",
+                "parameters": [
+                    {
+                        "description": "the account's email",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/signin.ForgotBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "202": {
+                        "description": "Accepted",
+                        "schema": {
+                            "$ref": "#/definitions/signin.OKAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "429": {
+                        "description": "too many tries; Retry-After says when",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/auth/login": {
+            "post": {
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "Sign in",
+                "parameters": [
+                    {
+                        "description": "email and password, and the code of the second factor where there is one",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/signin.LoginBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.SessionAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "401": {
+                        "description": "wrong_credentials, password_expired, totp_required or wrong_totp",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "429": {
+                        "description": "too many tries; Retry-After says when",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "too many people sign in at this moment; Retry-After says when",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/auth/logout": {
+            "post": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "Sign out",
+                "parameters": [
+                    {
+                        "description": "the session's refresh token; without it, all sessions of the account end",
+                        "name": "body",
+                        "in": "body",
+                        "schema": {
+                            "$ref": "#/definitions/signin.LogoutBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.OKAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/auth/password": {
+            "post": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "description": "All sessions of the account end, this one too: sign in again with the new password. This is the one thing that an account with a first password may do.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "Change the own password",
+                "parameters": [
+                    {
+                        "description": "the old and the new password",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/signin.PasswordBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.OKAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "the fields say what is wrong; 15 to 128 characters, and not what many people use",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "429": {
+                        "description": "too many tries; Retry-After says when",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/auth/refresh": {
+            "post": {
+                "description": "A refresh token is good once. Its second use ends the session, since somebody else may have it. Cardholders' are good for 12 hours unused and sessions for 30 days; those of bank and admin for 1 hour and 12 hours.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "Go on with a session",
+                "parameters": [
+                    {
+                        "description": "the refresh token",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/signin.RefreshBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.SessionAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "401": {
+                        "description": "invalid_refresh_token",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "429": {
+                        "description": "too many tries; Retry-After says when",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/auth/reset": {
+            "post": {
+                "description": "The link is used up when the password is taken, not before. All sessions of the account end. A second factor stays.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "Choose a new password by a link",
+                "parameters": [
+                    {
+                        "description": "the link's token and the new password",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/signin.ResetBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.OKAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "the fields say what is wrong; token: it is none, was used, or has expired",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "429": {
+                        "description": "too many tries; Retry-After says when",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/auth/token": {
+            "post": {
+                "description": "OAuth 2.0 client credentials (RFC 6749, 4.4). The id and the secret stand in the Authorization header (Basic) or in the body, as a form or as JSON.",
+                "consumes": [
+                    "application/x-www-form-urlencoded",
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "A token for a program",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "description": "client_credentials",
+                        "name": "grant_type",
+                        "in": "formData",
+                        "required": true
+                    },
+                    {
+                        "type": "string",
+                        "description": "the account's id",
+                        "name": "client_id",
+                        "in": "formData"
+                    },
+                    {
+                        "type": "string",
+                        "description": "one of its secrets",
+                        "name": "client_secret",
+                        "in": "formData"
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.Grant"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.GrantError"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/signin.GrantError"
+                        }
+                    },
+                    "429": {
+                        "description": "too many tries; Retry-After says when",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/auth/totp": {
+            "post": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "description": "Put the secret into an app, then confirm it by a code. Until then nothing changes. Who has a second factor already asks an admin to remove it first.",
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "Begin to set up a second factor",
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.FactorAnswer"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "409": {
+                        "description": "there is a second factor already",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/auth/totp/confirm": {
+            "post": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "description": "From now on each sign-in needs a code. All sessions of the account end, since none of them needed one; the answer is a new one.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "Confirm the second factor by a code",
+                "parameters": [
+                    {
+                        "description": "a code of the app",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/signin.CodeBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.SessionAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "code: it is not right",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "409": {
+                        "description": "Conflict",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "429": {
+                        "description": "too many tries; Retry-After says when",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
         "/card": {
             "get": {
                 "produces": [
@@ -655,6 +1156,151 @@ const docTemplateprofiler = `{
                 }
             }
         },
+        "/internal/merchant/{id}": {
+            "get": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "internal"
+                ],
+                "summary": "What an account may send",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.MerchantStateAnswer"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/internal/merchant/{id}/spend": {
+            "post": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "description": "Once for a card, date and id, however often it is called; a larger amount counts by what it is larger. A refund counts as what it is worth, and gives nothing back. The day is the bank's.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "internal"
+                ],
+                "summary": "Count a transaction against a merchant's daily sum",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the merchant's account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    },
+                    {
+                        "description": "the transaction",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/signin.SpendBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.SpendAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "not_your_merchant: it does not fit",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/internal/session/{id}": {
+            "get": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "internal"
+                ],
+                "summary": "The session version of an account",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.AccountStateAnswer"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
         "/internal/user/{id}/card": {
             "get": {
                 "produces": [
@@ -749,6 +1395,44 @@ const docTemplateprofiler = `{
                         "description": "Request Entity Too Large",
                         "schema": {
                             "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/unsubscribe/{token}": {
+            "post": {
+                "description": "The link of a mail, with one click (RFC 8058). The body is not read.",
+                "consumes": [
+                    "application/x-www-form-urlencoded"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "End the mails about rewards",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "description": "of the mail",
+                        "name": "token",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.OKAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
                         }
                     }
                 }
@@ -1138,6 +1822,77 @@ const docTemplateprofiler = `{
                 }
             }
         },
+        "/user/{id}/first-password": {
+            "post": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "description": "The account's password becomes a random one, which is mailed, is good for 7 days, and must be changed at the sign-in. All sessions of the account end. Bank does so for cardholders, admin for bank and admin, too.",
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "Send a new first password",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.OKAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "409": {
+                        "description": "accounts of merchants and services have no password",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "429": {
+                        "description": "too many tries; Retry-After says when",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "the mail could not be sent; the old password is gone all the same",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
         "/user/{id}/history": {
             "get": {
                 "produces": [
@@ -1194,6 +1949,319 @@ const docTemplateprofiler = `{
                         "description": "Not Found",
                         "schema": {
                             "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/user/{id}/limits": {
+            "get": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "clients"
+                ],
+                "summary": "What a merchant may send",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.LimitsAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "409": {
+                        "description": "it is not a merchant's account",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            },
+            "put": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "clients"
+                ],
+                "summary": "Say what a merchant may send",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    },
+                    {
+                        "description": "all limits; what is absent limits nothing",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/signin.LimitsBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.LimitsAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "409": {
+                        "description": "it is not a merchant's account",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/user/{id}/secret": {
+            "get": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "clients"
+                ],
+                "summary": "The secrets of a merchant or a service",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.SecretList"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "409": {
+                        "description": "it is an account of a person",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            },
+            "post": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "description": "It is shown in this answer and never again. A client may have two, so that one can take the place of the other without a gap.",
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "clients"
+                ],
+                "summary": "Make a secret",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "201": {
+                        "description": "Created",
+                        "schema": {
+                            "$ref": "#/definitions/signin.NewSecretAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "409": {
+                        "description": "there are two already, or it is an account of a person",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/user/{id}/secret/{secretId}": {
+            "delete": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "description": "Tokens that the client got before are not good any more for sending transactions, whichever secret they were got by.",
+                "tags": [
+                    "clients"
+                ],
+                "summary": "Revoke a secret",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    },
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the secret",
+                        "name": "secretId",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "204": {
+                        "description": "No Content"
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/user/{id}/totp": {
+            "delete": {
+                "security": [
+                    {
+                        "Bearer": []
+                    }
+                ],
+                "description": "All sessions of the account end. Nobody removes the own one: whoever holds a session without the device could.",
+                "tags": [
+                    "sign-in"
+                ],
+                "summary": "Remove a lost second factor",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "204": {
+                        "description": "No Content"
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
                         }
                     }
                 }
@@ -1774,6 +2842,497 @@ const docTemplateprofiler = `{
                 "card_pan": {
                     "type": "string",
                     "example": "4111 1111 1111 1111"
+                }
+            }
+        },
+        "signin.AccountState": {
+            "type": "object",
+            "properties": {
+                "locked": {
+                    "type": "boolean"
+                },
+                "role": {
+                    "type": "string",
+                    "enum": [
+                        "user",
+                        "bank",
+                        "merchant",
+                        "admin",
+                        "service"
+                    ]
+                },
+                "session": {
+                    "description": "the session version",
+                    "type": "integer"
+                }
+            }
+        },
+        "signin.AccountStateAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/signin.AccountState"
+                }
+            }
+        },
+        "signin.CodeBody": {
+            "type": "object",
+            "properties": {
+                "code": {
+                    "type": "string",
+                    "example": "123456"
+                }
+            }
+        },
+        "signin.DailySumBody": {
+            "type": "object",
+            "properties": {
+                "amount": {
+                    "type": "number",
+                    "example": 10000
+                },
+                "currency": {
+                    "type": "string",
+                    "example": "SGD"
+                }
+            }
+        },
+        "signin.ErrorBody": {
+            "type": "object",
+            "properties": {
+                "code": {
+                    "type": "string",
+                    "example": "invalid"
+                },
+                "error": {
+                    "type": "string",
+                    "example": "email is missing"
+                },
+                "fields": {
+                    "description": "what is wrong with each field",
+                    "type": "object",
+                    "additionalProperties": {
+                        "type": "string"
+                    }
+                }
+            }
+        },
+        "signin.FactorAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/signin.FactorSecret"
+                }
+            }
+        },
+        "signin.FactorSecret": {
+            "type": "object",
+            "properties": {
+                "secret": {
+                    "description": "base32, to be typed",
+                    "type": "string",
+                    "example": "JBSWY3DPEHPK3PXP"
+                },
+                "url": {
+                    "type": "string",
+                    "example": "otpauth://totp/AngelOwl:ada@example.com?secret=JBSWY3DPEHPK3PXP\u0026issuer=AngelOwl"
+                }
+            }
+        },
+        "signin.ForgotBody": {
+            "type": "object",
+            "properties": {
+                "email": {
+                    "type": "string",
+                    "example": "ada@example.com"
+                }
+            }
+        },
+        "signin.Grant": {
+            "type": "object",
+            "properties": {
+                "access_token": {
+                    "type": "string"
+                },
+                "expires_in": {
+                    "description": "seconds",
+                    "type": "integer",
+                    "example": 1200
+                },
+                "token_type": {
+                    "type": "string",
+                    "example": "Bearer"
+                }
+            }
+        },
+        "signin.GrantError": {
+            "type": "object",
+            "properties": {
+                "code": {
+                    "description": "the same as error",
+                    "type": "string"
+                },
+                "error": {
+                    "type": "string",
+                    "enum": [
+                        "invalid_request",
+                        "invalid_client",
+                        "unsupported_grant_type"
+                    ]
+                },
+                "error_description": {
+                    "type": "string"
+                }
+            }
+        },
+        "signin.JWK": {
+            "type": "object",
+            "properties": {
+                "alg": {
+                    "type": "string",
+                    "example": "ES256"
+                },
+                "crv": {
+                    "type": "string",
+                    "example": "P-256"
+                },
+                "kid": {
+                    "type": "string"
+                },
+                "kty": {
+                    "type": "string",
+                    "example": "EC"
+                },
+                "use": {
+                    "type": "string",
+                    "example": "sig"
+                },
+                "x": {
+                    "type": "string"
+                },
+                "y": {
+                    "type": "string"
+                }
+            }
+        },
+        "signin.JWKS": {
+            "type": "object",
+            "properties": {
+                "keys": {
+                    "type": "array",
+                    "items": {
+                        "$ref": "#/definitions/signin.JWK"
+                    }
+                }
+            }
+        },
+        "signin.LimitsAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/signin.LimitsBody"
+                }
+            }
+        },
+        "signin.LimitsBody": {
+            "type": "object",
+            "properties": {
+                "currencies": {
+                    "type": "array",
+                    "items": {
+                        "type": "string"
+                    },
+                    "example": [
+                        "SGD"
+                    ]
+                },
+                "daily_sums": {
+                    "description": "at most one a currency",
+                    "type": "array",
+                    "items": {
+                        "$ref": "#/definitions/signin.DailySumBody"
+                    }
+                },
+                "mccs": {
+                    "type": "array",
+                    "items": {
+                        "type": "string"
+                    },
+                    "example": [
+                        "5411",
+                        "3500-3999"
+                    ]
+                },
+                "merchants": {
+                    "description": "compared whole, trimmed and without case",
+                    "type": "array",
+                    "items": {
+                        "type": "string"
+                    },
+                    "example": [
+                        "Kaligo"
+                    ]
+                }
+            }
+        },
+        "signin.LoginBody": {
+            "type": "object",
+            "properties": {
+                "email": {
+                    "type": "string",
+                    "example": "ada@example.com"
+                },
+                "password": {
+                    "type": "string",
+                    "example": "four turquoise trains"
+                },
+                "totp": {
+                    "description": "where the account has a second factor",
+                    "type": "string",
+                    "example": "123456"
+                }
+            }
+        },
+        "signin.LogoutBody": {
+            "type": "object",
+            "properties": {
+                "refresh_token": {
+                    "description": "without it, all sessions of the account end",
+                    "type": "string"
+                }
+            }
+        },
+        "signin.MerchantState": {
+            "type": "object",
+            "properties": {
+                "limits": {
+                    "description": "null where none were ever set",
+                    "type": "object"
+                },
+                "locked": {
+                    "type": "boolean"
+                },
+                "role": {
+                    "type": "string",
+                    "enum": [
+                        "user",
+                        "bank",
+                        "merchant",
+                        "admin",
+                        "service"
+                    ]
+                },
+                "session": {
+                    "type": "integer"
+                }
+            }
+        },
+        "signin.MerchantStateAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/signin.MerchantState"
+                }
+            }
+        },
+        "signin.NewSecret": {
+            "type": "object",
+            "properties": {
+                "client_id": {
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "client_secret": {
+                    "type": "string",
+                    "example": "aos_3q2-7w…"
+                },
+                "created_at": {
+                    "type": "string"
+                },
+                "created_by": {
+                    "type": "string"
+                },
+                "id": {
+                    "type": "string",
+                    "format": "uuid"
+                }
+            }
+        },
+        "signin.NewSecretAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/signin.NewSecret"
+                }
+            }
+        },
+        "signin.OKAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "type": "string",
+                    "example": "OK"
+                }
+            }
+        },
+        "signin.PasswordBody": {
+            "type": "object",
+            "properties": {
+                "confirm_password": {
+                    "type": "string",
+                    "example": "four turquoise trains"
+                },
+                "email": {
+                    "description": "the caller's own",
+                    "type": "string",
+                    "example": "ada@example.com"
+                },
+                "old_password": {
+                    "type": "string"
+                },
+                "password": {
+                    "type": "string",
+                    "example": "four turquoise trains"
+                }
+            }
+        },
+        "signin.RefreshBody": {
+            "type": "object",
+            "properties": {
+                "refresh_token": {
+                    "type": "string"
+                }
+            }
+        },
+        "signin.ResetBody": {
+            "type": "object",
+            "properties": {
+                "confirm_password": {
+                    "type": "string",
+                    "example": "four turquoise trains"
+                },
+                "password": {
+                    "type": "string",
+                    "example": "four turquoise trains"
+                },
+                "token": {
+                    "type": "string"
+                }
+            }
+        },
+        "signin.SecretItem": {
+            "type": "object",
+            "properties": {
+                "created_at": {
+                    "type": "string"
+                },
+                "created_by": {
+                    "type": "string"
+                },
+                "id": {
+                    "type": "string",
+                    "format": "uuid"
+                }
+            }
+        },
+        "signin.SecretList": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "type": "array",
+                    "items": {
+                        "$ref": "#/definitions/signin.SecretItem"
+                    }
+                }
+            }
+        },
+        "signin.Session": {
+            "type": "object",
+            "properties": {
+                "expires_in": {
+                    "description": "seconds until token expires",
+                    "type": "integer",
+                    "example": 1200
+                },
+                "is_new": {
+                    "description": "the first password has to be changed before anything else",
+                    "type": "boolean"
+                },
+                "must": {
+                    "description": "what has to be done before anything else",
+                    "type": "string",
+                    "enum": [
+                        "",
+                        "password",
+                        "totp"
+                    ]
+                },
+                "refresh_token": {
+                    "type": "string"
+                },
+                "token": {
+                    "description": "for Authorization: Bearer",
+                    "type": "string"
+                },
+                "user_id": {
+                    "type": "string",
+                    "format": "uuid"
+                }
+            }
+        },
+        "signin.SessionAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/signin.Session"
+                }
+            }
+        },
+        "signin.SpendAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/signin.SpendState"
+                }
+            }
+        },
+        "signin.SpendBody": {
+            "type": "object",
+            "properties": {
+                "amount": {
+                    "type": "number"
+                },
+                "card_id": {
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "currency": {
+                    "type": "string",
+                    "example": "SGD"
+                },
+                "id": {
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "transaction_date": {
+                    "type": "string",
+                    "format": "date"
+                }
+            }
+        },
+        "signin.SpendState": {
+            "type": "object",
+            "properties": {
+                "currency": {
+                    "type": "string",
+                    "example": "SGD"
+                },
+                "limit": {
+                    "description": "null for none",
+                    "type": "number"
+                },
+                "spent": {
+                    "type": "number"
                 }
             }
         }

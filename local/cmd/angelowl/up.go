@@ -17,9 +17,12 @@ import (
 
 	"github.com/angelowl-loyalties/app/local/engines"
 	"github.com/angelowl-loyalties/app/local/process"
+	"github.com/angelowl-loyalties/app/local/samples"
 	"github.com/angelowl-loyalties/app/local/stack"
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/config"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
+	"github.com/angelowl-loyalties/app/profiler"
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 )
@@ -42,13 +45,21 @@ has been edited since, through the API, stays as long as they have not. Loading 
 rules and takes none away: end or delete a campaign through the API. The files of transactions
 given are read once, too: what has been read before is not read again.
 
+Whoever calls the API signs in. --sample-users makes one account of each role, for trying things
+out; their passwords are printed at each start, and while they are there nobody beyond this machine
+is let in. Without them the first admin is made of ADMIN_EMAIL and ADMIN_PASSWORD, or with a
+password that is printed once; it has to be changed at the first sign-in. Mail goes nowhere: the
+mailbox at /mail/ shows it.
+
 256 MiB of the disk with the data stay free. With less, files and changes of the rules are refused
 and no row is rewarded; nothing is lost, and when there is room again it goes on by itself.`,
 		Example: "  angelowl up --home CAD --timezone America/Toronto --rules examples/rules.json --fx examples/quotes.csv examples/spend.csv",
 	}
 	b.flags(c)
 	c.Flags().StringVar(&cfg.Data, "data", "./.angelowl", "the folder for the state")
-	c.Flags().StringVar(&cfg.Listen, "listen", "127.0.0.1:8080", "where to listen, on loopback only while there is no sign-in")
+	c.Flags().StringVar(&cfg.Listen, "listen", "127.0.0.1:8080", "where to listen; beyond this machine only without sample users, and behind something that speaks TLS")
+	c.Flags().BoolVar(&cfg.Samples, "sample-users", false, "make a user of each role, for trying it out on this machine")
+	c.Flags().StringVar(&cfg.Portal, "portal-origin", stack.DefaultPortal, "the portal: links in mails lead there, and its pages may call the API")
 	c.Flags().IntVar(&b.partitions, "partitions", 0, "partitions of a new log, 1 to 256, fixed for life (default 4)")
 	c.Flags().StringVar(&rules, "rules", "", "rules to load: card types, campaigns, exclusions (JSON)")
 	c.Flags().StringVar(&fx, "fx", "", "exchange rates to load: the ECB's history, .csv or .zip")
@@ -65,7 +76,10 @@ and no row is rewarded; nothing is lost, and when there is room again it goes on
 		if cfg.Home, cfg.Timezone, err = b.parse(); err != nil {
 			return err
 		}
-		if err := loopback("--listen", cfg.Listen); err != nil {
+		if err := address("--listen", cfg.Listen); err != nil {
+			return err
+		}
+		if err := firstAdmin(&cfg); err != nil {
 			return err
 		}
 		if b.partitions < 0 || b.partitions > 256 {
@@ -103,6 +117,8 @@ type up struct {
 	seed  stack.Seed
 	print string // names the seed's content
 	files []input
+
+	samples []samples.Account
 }
 
 // input is a file of transactions, which is known again by its content.
@@ -156,7 +172,13 @@ func sumOf(path string) (string, error) {
 
 // body runs while everything is up.
 func (u *up) body(ctx context.Context, s *stack.Stack) error {
-	err := u.load(ctx, s)
+	err := u.makeSamples(ctx, s)
+	if err == nil {
+		err = u.load(ctx, s)
+	}
+	if err == nil {
+		err = u.accounts(ctx, s)
+	}
 	if err == nil {
 		err = u.addresses(ctx, s)
 	}
@@ -295,6 +317,57 @@ func (u *up) earned(ctx context.Context, s *stack.Stack) error {
 	return nil
 }
 
+// makeSamples comes first: whoever waits for a file may look on already.
+func (u *up) makeSamples(ctx context.Context, s *stack.Stack) (err error) {
+	if s.Samples {
+		u.samples, err = s.SampleUsers(ctx)
+	}
+	return err
+}
+
+// accounts prints who may sign in, as far as it was decided here.
+func (u *up) accounts(ctx context.Context, s *stack.Stack) error {
+	if s.FirstPassword != "" {
+		fmt.Fprintf(u.out, "\nThe first admin is %s with the password %s\nIt is shown this once, has to be changed at the first sign-in, and expires in 7 days.\n", s.Admin.Email, s.FirstPassword)
+	}
+	if !s.Samples {
+		return nil
+	}
+	if err := s.SampleCards(ctx); err != nil {
+		return err
+	}
+	u.p.clear()
+	fmt.Fprintln(u.out, "\nSAMPLE USERS, for this machine alone. Anybody who can read this screen can be any of them.")
+	tw := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', 0)
+	for _, a := range u.samples {
+		if a.Secret != "" {
+			fmt.Fprintf(tw, "%s\tclient id %s\tclient secret %s\n", a.Role, a.ID, a.Secret)
+			continue
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", a.Role, a.Email, a.Password)
+	}
+	return tw.Flush()
+}
+
+// defaultAdmin is the first admin's address where nobody says another.
+const defaultAdmin = "admin@bank.example"
+
+// firstAdmin reads who the first admin will be, where there are no sample users.
+func firstAdmin(cfg *stack.Config) error {
+	if cfg.Samples {
+		return nil
+	}
+	var settings struct{ Admin profiler.AdminSettings }
+	if _, err := config.Read(&settings, ""); err != nil {
+		return usageError{err}
+	}
+	cfg.Admin = settings.Admin
+	if cfg.Admin.Email == "" {
+		cfg.Admin.Email = defaultAdmin
+	}
+	return nil
+}
+
 func (u *up) addresses(ctx context.Context, s *stack.Stack) error {
 	cards, err := s.Cards(ctx, 1)
 	if err != nil {
@@ -305,8 +378,8 @@ func (u *up) addresses(ctx context.Context, s *stack.Stack) error {
 	for _, card := range cards {
 		fmt.Fprintf(tw, "a card\t%s/reward/%s\n", s.URL, card)
 	}
-	fmt.Fprintf(tw, "campaigns\t%s/campaign\n", s.URL)
-	fmt.Fprintf(tw, "the API\t%s\n", strings.Join([]string{s.URL + "/docs/campaignex/index.html", "…/docs/informer/index.html"}, " "))
+	fmt.Fprintf(tw, "the API\t%s\n", strings.Join([]string{s.URL + "/docs/profiler/index.html", "…/docs/campaignex/index.html", "…/docs/informer/index.html"}, " "))
+	fmt.Fprintf(tw, "mail\t%s/mail/\n", s.URL)
 	for _, a := range s.Addresses() {
 		fmt.Fprintf(tw, "%s\t%s\n", a.Name, a.Where)
 	}

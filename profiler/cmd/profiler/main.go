@@ -14,11 +14,16 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/config"
 	"github.com/angelowl-loyalties/app/loyalty/daemon"
 	"github.com/angelowl-loyalties/app/loyalty/etcdconn"
+	"github.com/angelowl-loyalties/app/loyalty/mail/mailer"
 	"github.com/angelowl-loyalties/app/loyalty/pgsql"
 	"github.com/angelowl-loyalties/app/loyalty/ruledb"
+	"github.com/angelowl-loyalties/app/loyalty/token"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/profiler"
+	"github.com/angelowl-loyalties/app/profiler/keys"
+	"github.com/angelowl-loyalties/app/profiler/password"
 	"github.com/angelowl-loyalties/app/profiler/postgres"
+	"github.com/angelowl-loyalties/app/profiler/signin"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -31,11 +36,19 @@ type settings struct {
 	Internal config.Port   `env:"INTERNAL_PORT" default:"8081" help:"TCP port of what other services ask; never on the gateway"`
 	DataKey  config.Secret `env:"DATA_KEY" help:"32 random bytes in base64, as openssl rand -base64 32 makes them, that protect what is in the database: cards are found by their numbers and second factors read with it, so it never changes; keep a copy apart from the database's"`
 	Admin    profiler.AdminSettings
+	Zone     *time.Location `env:"BANK_TIMEZONE" default:"Asia/Singapore" help:"the bank's time zone: merchants' daily sums are of the day there"`
+	MFA      bool           `env:"REQUIRE_MFA" default:"true" help:"whether bank and admin need a second factor (TOTP)"`
+	Services config.Secret  `env:"SERVICE_SECRETS,optional" help:"what the system's own services sign in with, NAME=SECRET with commas between, each 32 characters or more: campaignex=…,informer=…,publish-single=…"`
+	Portal   web.Portal
+	Party    token.Party
+	Keys     keys.Settings
+	Mail     mailer.Settings
 	Database pgsql.Settings
 	Etcd     etcdconn.Settings
 	Shutdown web.Shutdown
 
-	key profiler.DataKey
+	key      profiler.DataKey
+	services map[string]config.Secret
 }
 
 // Check is config.Checker's.
@@ -46,6 +59,12 @@ func (s *settings) Check() (out []config.Problem) {
 	var err error
 	if s.key, err = profiler.ParseDataKey(s.DataKey.Reveal()); err != nil {
 		out = append(out, config.Problem{Name: "DATA_KEY", Reason: err.Error()})
+	}
+	if s.services, err = signin.ParseServiceSecrets(s.Services); err != nil {
+		out = append(out, config.Problem{Name: "SERVICE_SECRETS", Reason: "cannot be used: " + err.Error()})
+	}
+	if s.Portal.Origin == "" {
+		out = append(out, config.Problem{Name: "PORTAL_ORIGIN", Reason: "is missing: the portal, https://host, to which links in mails lead"})
 	}
 	return out
 }
@@ -66,6 +85,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	var (
 		store *postgres.Store
 		etcd  *clientv3.Client
+		ring  *keys.Ring
 	)
 	err = web.Start(ctx, l.(*net.TCPListener), log,
 		web.Step{Name: "the database", Again: ruledb.Unavailable, Do: func(ctx context.Context) (err error) {
@@ -76,14 +96,37 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 			etcd, err = s.Etcd.Open(log)
 			return err
 		}},
+		web.Step{Name: "the keys of tokens", Again: keys.Unavailable, Do: func(ctx context.Context) (err error) {
+			ring, err = s.Keys.Open(ctx)
+			return err
+		}},
 	)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, etcd.Close()) }()
+	sender, err := mailer.Open(ctx, &s.Mail, time.Now)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sender.Close()) }()
+	signInConfig := signin.DefaultConfig()
+	signInConfig.Party, signInConfig.PortalOrigin, signInConfig.RequireMFA = s.Party, s.Portal.Origin, s.MFA
+	signInConfig.Subkey, signInConfig.Zone = s.key.Subkey("totp"), s.Zone
+	signIn, err := signin.New(signInConfig, signin.Deps{Store: store.SignIn(), Keys: ring, Mail: sender, Log: log, Clock: time.Now})
+	if err != nil {
+		return err
+	}
+	if err := signIn.EnsureServices(ctx, s.services); err != nil {
+		return err
+	}
 	cfg := profiler.DefaultConfig()
-	cfg.Settle, cfg.Drain = s.Shutdown.Delay, s.Shutdown.Timeout
-	deps := profiler.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, DataKey: s.key}
+	cfg.Settle, cfg.Drain, cfg.Portal = s.Shutdown.Delay, s.Shutdown.Timeout, s.Portal.Origin
+	deps := profiler.Deps{
+		Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, DataKey: s.key,
+		Identify: web.Bearer(signIn.Verifier()), SignIn: signIn, Public: signin.PublicRoutes,
+		Passwords: profiler.Passwords{Hash: password.Hash, CheckPassword: password.Check, Random: password.Random},
+	}
 	if err := firstAdmin(ctx, s.Admin, deps, os.Stdout); err != nil {
 		return err
 	}
