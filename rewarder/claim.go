@@ -95,7 +95,7 @@ func (r *rewarder) ConsumeClaim(session sarama.ConsumerGroupSession, part sarama
 		c.drain()
 	}
 	switch {
-	case errors.Is(err, ErrTopicChanged):
+	case errors.Is(err, ErrTopicChanged) || errors.Is(err, ErrOffsetGone):
 		r.fail(err)
 	case errors.Is(err, errOver) || over.Err() != nil:
 	case err != nil:
@@ -121,7 +121,8 @@ func (c *claim) begin() error {
 	c.r.opened.Store(&info)
 
 	start := c.claim.InitialOffset()
-	if start < 0 {
+	uncommitted := start < 0
+	if uncommitted {
 		err := c.try("finding the beginning of the partition", func(context.Context) (err error) {
 			start, err = c.r.client.GetOffset(c.r.cfg.Topic, c.partition, sarama.OffsetOldest)
 			return err
@@ -129,8 +130,10 @@ func (c *claim) begin() error {
 		if err != nil {
 			return err
 		}
-		if start > 0 {
-			c.log.Warn("no offset is committed and the partition does not begin at 0: what was before is not there to be read", "offset", start)
+	}
+	if uncommitted && start > 0 {
+		if err := c.neverRead(start); err != nil {
+			return err
 		}
 	}
 	c.track.base = start
@@ -149,7 +152,35 @@ func (c *claim) begin() error {
 	}
 	c.force.set(m)
 	c.tell(m, at)
+	if uncommitted {
+		// A partition without records has nothing to commit; without this the next rewarder could
+		// not tell it from one whose offset is lost.
+		c.session.MarkOffset(c.r.cfg.Topic, c.partition, start, "")
+	}
 	c.log.Info("working on a partition", "offset", start, "rules", m.Hash, "epoch", m.Epoch, "revision", m.Revision)
+	return nil
+}
+
+// neverRead holds that nobody has read a partition that has no committed offset and does not begin
+// at 0. Where somebody has, as the first rules that every rewarder fixes show, the group's offset
+// is lost, and with it how much of what was deleted had been read.
+func (c *claim) neverRead(start int64) error {
+	var known bool
+	err := c.try("finding out whether the partition was read before", func(ctx context.Context) error {
+		_, _, err := c.r.store.MarkerBefore(ctx, c.at(start))
+		known = err == nil
+		if errors.Is(err, ErrNotFound) {
+			err = nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if known {
+		return fmt.Errorf("partition %d was read before, has no committed offset any more and begins at %d: %w", c.partition, start, ErrOffsetGone)
+	}
+	c.log.Warn("no offset is committed and the partition does not begin at 0: what was before is not there to be read", "offset", start)
 	return nil
 }
 

@@ -179,6 +179,7 @@ func (r *rewarder) checkTopic(ctx context.Context) {
 		for _, p := range r.status.working() {
 			if end, err := r.client.GetOffset(r.cfg.Topic, p.number, sarama.OffsetNewest); err == nil {
 				p.end.Store(end)
+				r.lookAtOldest(p, end)
 			}
 		}
 		opened := r.opened.Load()
@@ -190,6 +191,51 @@ func (r *rewarder) checkTopic(ctx context.Context) {
 				r.cfg.Topic, opened.id, opened.partitions, info.id, info.partitions, ErrTopicChanged))
 		}
 	}
+}
+
+// lookAtOldest finds out when the first record that is not dealt with was written. It asks for what
+// is there, without waiting, so it does not hold up its connection.
+func (r *rewarder) lookAtOldest(p *partition, end int64) {
+	offset := p.durable.Load()
+	if offset >= end {
+		p.oldest.Store(0)
+		return
+	}
+	written, err := r.writtenAt(p.number, offset)
+	if err != nil {
+		r.log.Debug("looking at the oldest record that is not dealt with", "partition", p.number, "error", err)
+		return // an outage has metrics of its own; what was known only grows older
+	}
+	p.oldest.Store(written.UnixMilli())
+}
+
+// writtenAt is the time stamp of the first record at an offset or after it.
+func (r *rewarder) writtenAt(number int32, offset int64) (time.Time, error) {
+	leader, err := r.client.Leader(r.cfg.Topic, number)
+	if err != nil {
+		return time.Time{}, err
+	}
+	req := &sarama.FetchRequest{Version: 11, MaxBytes: 1 << 20, SessionEpoch: -1}
+	req.AddBlock(r.cfg.Topic, number, offset, 1, -1) // of a batch that is larger than 1 byte all comes
+	resp, err := leader.Fetch(req)
+	if err != nil {
+		return time.Time{}, err
+	}
+	block := resp.GetBlock(r.cfg.Topic, number)
+	if block == nil || block.Err != sarama.ErrNoError {
+		return time.Time{}, fmt.Errorf("fetching one record: %v", block)
+	}
+	for _, set := range block.RecordsSet {
+		if set.RecordBatch == nil {
+			continue
+		}
+		for _, rec := range set.RecordBatch.Records {
+			if set.RecordBatch.FirstOffset+rec.OffsetDelta >= offset {
+				return set.RecordBatch.FirstTimestamp.Add(rec.TimestampDelta), nil
+			}
+		}
+	}
+	return time.Time{}, fmt.Errorf("no record at offset %d", offset)
 }
 
 // send sends messages and waits until all are acknowledged, or ctx ends. It returns those that

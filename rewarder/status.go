@@ -23,6 +23,8 @@ const (
 	stateDraining  = "draining"
 )
 
+var states = []string{stateStarting, stateWaiting, stateConsuming, statePaused, stateDraining}
+
 // Status is what GET /health answers.
 type Status struct {
 	Status       string            `json:"status"` // OK: the process works; what it works on is its state
@@ -52,6 +54,7 @@ type PartitionStatus struct {
 	Read       int64             `json:"read"`    // the next offset to read
 	Durable    int64             `json:"durable"` // everything below is stored or set aside
 	end        int64
+	oldest     int64
 }
 
 // status is what the rewarder knows of itself.
@@ -131,6 +134,7 @@ type partition struct {
 	read    atomic.Int64
 	durable atomic.Int64
 	end     atomic.Int64 // of the partition, as it was at the last look
+	oldest  atomic.Int64 // when the record at durable was written, at that look, in ms; 0: there was none
 
 	mu         sync.Mutex
 	state      string
@@ -179,7 +183,7 @@ func (p *partition) status() PartitionStatus {
 	defer p.mu.Unlock()
 	s := PartitionStatus{
 		Partition: p.number, State: p.state, Reason: p.reason, RuleChange: p.ruleChange,
-		InForce: p.inForce, Read: p.read.Load(), Durable: p.durable.Load(), end: p.end.Load(),
+		InForce: p.inForce, Read: p.read.Load(), Durable: p.durable.Load(), end: p.end.Load(), oldest: p.oldest.Load(),
 	}
 	if p.paused > 0 {
 		s.State, s.Reason = statePaused, p.why
@@ -235,6 +239,14 @@ func (r *rewarder) metrics() string {
 			"# TYPE angelowl_rewarder_rules_age_seconds gauge\nangelowl_rewarder_rules_age_seconds %.3f\n", float64(max(0, r.clock().UnixMilli()-at))/1000)
 	}
 	s := r.Status()
+	b.WriteString("# HELP angelowl_rewarder_state 1 for what GET /health gives as the state, with or without partitions.\n# TYPE angelowl_rewarder_state gauge\n")
+	for _, state := range states {
+		is := 0
+		if state == s.State {
+			is = 1
+		}
+		fmt.Fprintf(&b, "angelowl_rewarder_state{state=\"%s\"} %d\n", strings.ReplaceAll(state, " ", "_"), is)
+	}
 	gauge := func(name, help string, of func(PartitionStatus) int64) {
 		fmt.Fprintf(&b, "# HELP angelowl_rewarder_%[1]s %[2]s\n# TYPE angelowl_rewarder_%[1]s gauge\n", name, help)
 		for _, p := range s.Partitions {
@@ -251,5 +263,12 @@ func (r *rewarder) metrics() string {
 	gauge("durable_offset", "Everything below is stored or set aside.", func(p PartitionStatus) int64 { return p.Durable })
 	gauge("lag", "Records that are neither stored nor set aside yet, of those that were there at the last look (CheckEvery).",
 		func(p PartitionStatus) int64 { return max(p.end-p.Durable, 0) })
+	gauge("oldest_unread_seconds", "Age of the oldest record that is neither stored nor set aside, as of the last look (CheckEvery); 0: there is none. The log keeps 90 days.",
+		func(p PartitionStatus) int64 {
+			if p.oldest == 0 || p.end <= p.Durable {
+				return 0
+			}
+			return max(r.clock().UnixMilli()-p.oldest, 0) / 1000
+		})
 	return b.String()
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,9 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
 	"github.com/angelowl-loyalties/app/rewarder"
 )
+
+// pausedSeries is what the metrics hold while a rewarder is paused, on a partition or on none.
+const pausedSeries = "angelowl_rewarder_state{state=\"paused\"} 1\n"
 
 func TestWaitsForRulesAndThenRewards(t *testing.T) {
 	w := newWorld(t, 2)
@@ -221,8 +226,10 @@ func TestAStoreOutagePausesAndGoesOn(t *testing.T) {
 	if lag := w.lag(); lag < 1900 {
 		t.Errorf("the lag is %d during the outage, want all 1900", lag)
 	}
-	if !strings.Contains(r.get("/metrics"), "angelowl_rewarder_paused{partition=\"0\"} 1") {
-		t.Error("the metrics do not say that partition 0 is paused")
+	for _, series := range []string{`angelowl_rewarder_paused{partition="0"} 1`, pausedSeries} {
+		if !strings.Contains(r.get("/metrics"), series) {
+			t.Errorf("the metrics do not say %s", series)
+		}
 	}
 	w.store.out.Store(false)
 	w.done()
@@ -459,6 +466,89 @@ func TestRecordsThatAreGoneStopTheRewarder(t *testing.T) {
 	}
 }
 
+// The group has been away for so long that Kafka has forgotten its offsets, and records with them.
+func TestOffsetsThatAreForgottenWithRecordsStopTheRewarder(t *testing.T) {
+	w := newWorld(t, 1)
+	w.rules()
+	admin, err := sarama.NewClusterAdminFromClient(w.kafka)
+	w.must(err)
+	r := w.start("a")
+	w.produce(many(0, 10)...)
+	w.done()
+	r.stop()
+	w.produce(many(10, 20)...)
+	w.must(admin.DeleteConsumerGroup(group))
+	w.must(admin.DeleteRecords(topic, map[int32]int64{0: 15}))
+	for _, name := range []string{"b", "c"} { // the one that was refused has not committed
+		r = w.start(name)
+		if err := r.end(); !errors.Is(err, rewarder.ErrOffsetGone) || !strings.Contains(err.Error(), "begins at 15") {
+			t.Errorf("rewarder %s ended with %v", name, err)
+		}
+	}
+	if n := w.count(); n != 10 {
+		t.Errorf("%d rows, want 10: nothing may be skipped", n)
+	}
+}
+
+// Nobody has read the topic, so there is nothing to lose; and a rewarder that has found no record is
+// not taken for one whose offset is lost.
+func TestATopicWhoseBeginningWasDeletedBeforeAnybodyRead(t *testing.T) {
+	w := newWorld(t, 1)
+	w.rules()
+	admin, err := sarama.NewClusterAdminFromClient(w.kafka)
+	w.must(err)
+	w.produce(many(0, 10)...)
+	w.must(admin.DeleteRecords(topic, map[int32]int64{0: 10}))
+	for _, name := range []string{"a", "b"} {
+		r := w.start(name)
+		w.waitInForce(0, func(rulebook.InForce) bool { return true })
+		w.eventually("the offset committed", func() bool {
+			lags, err := rewarder.Lag(context.Background(), w.kafka, group, topic)
+			w.must(err)
+			return lags[0].Committed == 10
+		})
+		r.stop()
+	}
+	w.produce(many(10, 20)...)
+	r := w.start("c")
+	w.done()
+	if n := w.count(); n != 10 {
+		t.Errorf("%d rows, want 10", n)
+	}
+	r.stop()
+}
+
+func TestTheAgeOfTheOldestUnreadRecord(t *testing.T) {
+	const none = "angelowl_rewarder_oldest_unread_seconds{partition=\"0\"} 0\n"
+	w := newWorld(t, 1)
+	w.rules()
+	r := w.start("a")
+	w.produce(many(0, 10)...)
+	w.done()
+	w.eventually("nothing is unread", func() bool { return strings.Contains(r.get("/metrics"), none) })
+	w.store.out.Store(true)
+	value, err := tx(11).MarshalJSON()
+	w.must(err)
+	old := message(tx(11).CardID, value)
+	old.Timestamp = time.Now().Add(-50 * time.Hour)
+	_, _, err = w.send.SendMessage(old)
+	w.must(err)
+	w.produce(many(20, 30)...)
+	age := regexp.MustCompile(`(?m)^angelowl_rewarder_oldest_unread_seconds\{partition="0"\} (\d+)$`)
+	w.eventually("the metrics say how old the oldest is", func() bool {
+		m := age.FindStringSubmatch(r.get("/metrics"))
+		if m == nil {
+			return false
+		}
+		n, err := strconv.Atoi(m[1])
+		return err == nil && n >= 50*3600 && n < 51*3600
+	})
+	w.store.out.Store(false)
+	w.done()
+	w.eventually("nothing is unread again", func() bool { return strings.Contains(r.get("/metrics"), none) })
+	r.stop()
+}
+
 func TestOffsetsDoNotMoveForward(t *testing.T) {
 	w := newWorld(t, 1)
 	w.rules()
@@ -616,6 +706,7 @@ func TestABrokerThatGoesAndComesBack(t *testing.T) {
 	addr := w.broker.Addr()
 	w.broker.Close()
 	w.eventually("the rewarder pauses", func() bool { return r.status().State == "paused" })
+	w.eventually("the metrics say so without a partition", func() bool { return strings.Contains(r.get("/metrics"), pausedSeries) })
 	var err error
 	w.broker, err = kafka.Start(context.Background(), kafka.Config{Dir: w.dir, Addr: addr, Log: w.log})
 	w.must(err)
@@ -629,5 +720,8 @@ func TestABrokerThatGoesAndComesBack(t *testing.T) {
 	w.eventually("all rows", func() bool { return w.count() == 600 })
 	w.done()
 	w.everywhere(w.campaign(2, "2"))
+	if strings.Contains(r.get("/metrics"), pausedSeries) {
+		t.Error("the metrics still say that the rewarder is paused")
+	}
 	r.stop()
 }

@@ -146,7 +146,7 @@ func (s *stack) rewarders(ctx context.Context, path string) (answers []string, e
 }
 
 // paused waits until a rewarder says in its health that it waits for a system, and in its metrics
-// that a partition does.
+// that it does.
 func (s *stack) paused(words ...string) {
 	s.t.Helper()
 	s.await("a rewarder that says it waits for "+words[0], func(ctx context.Context) (bool, error) {
@@ -163,6 +163,10 @@ func (s *stack) paused(words ...string) {
 			}
 		}
 		return false, errors.Join(err, fmt.Errorf("they say %s", answers))
+	})
+	s.await("metrics that say a rewarder is paused", func(ctx context.Context) (bool, error) {
+		answers, err := s.rewarders(ctx, "/metrics")
+		return strings.Contains(strings.Join(answers, ""), "angelowl_rewarder_state{state=\"paused\"} 1\n"), err
 	})
 }
 
