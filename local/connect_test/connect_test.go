@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -24,6 +25,8 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/etcdconn"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/goleak"
 )
 
@@ -167,6 +170,97 @@ func produce(brokers []string, c *sarama.Config) error {
 	defer p.Close()
 	_, _, err = p.SendMessage(&sarama.ProducerMessage{Topic: "transaction", Value: sarama.StringEncoder("x")})
 	return err
+}
+
+// TestEtcdOverTLS has etcd as a bank has it: encrypted, and with certificates of the clients.
+func TestEtcdOverTLS(t *testing.T) {
+	a, stranger := newAuthority(t), newAuthority(t)
+	for _, of := range []*authority{a, stranger} {
+		of.make("client", []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth})
+		of.make("server", []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth})
+	}
+	ca := config.TLS{CA: a.path("ca.pem")}
+	with := func(of *authority) config.TLS {
+		return config.TLS{CA: a.path("ca.pem"), Cert: of.path("client.pem"), Key: of.path("client.key")}
+	}
+	for _, server := range []struct {
+		name   string
+		of     *authority
+		mutual bool
+		tests  []tlsTest
+	}{
+		{"TLS", a, false, []tlsTest{
+			{"by https", "https://", ca, true},
+			{"by the file alone", "", ca, true},
+			{"not encrypted", "", config.TLS{}, false},
+			{"of an authority that nobody named", "https://", config.TLS{}, false},
+		}},
+		{"TLS of a stranger", stranger, false, []tlsTest{{"refused", "https://", ca, false}}},
+		{"mutual TLS", a, true, []tlsTest{
+			{"a certificate of our own", "https://", with(a), true},
+			{"a certificate that is missing", "https://", ca, false},
+			{"a certificate of a stranger", "https://", with(stranger), false},
+		}},
+	} {
+		t.Run(server.name, func(t *testing.T) {
+			endpoint := etcdOverTLS(t, server.of, server.mutual)
+			for _, test := range server.tests {
+				t.Run(test.name, func(t *testing.T) {
+					s := etcdconn.Settings{Endpoints: []string{test.scheme + endpoint}, TLS: test.files}
+					if problems := append(s.TLS.Check(), s.Check()...); len(problems) > 0 {
+						t.Fatal(problems)
+					}
+					c, err := s.Open(slog.New(slog.DiscardHandler))
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer c.Close()
+					wait := time.Second // it is tried again and again: only its time ends that
+					if test.ok {
+						wait = 20 * time.Second
+					}
+					ctx, cancel := context.WithTimeout(t.Context(), wait)
+					defer cancel()
+					if _, err := c.Put(ctx, "k", "v"); (err == nil) != test.ok {
+						t.Errorf("error: %v", err)
+					}
+				})
+			}
+		})
+	}
+}
+
+type tlsTest struct {
+	name   string
+	scheme string // of the endpoint
+	files  config.TLS
+	ok     bool
+}
+
+// etcdOverTLS starts a member with the authority's certificate of a server, and returns its address.
+func etcdOverTLS(t *testing.T, a *authority, mutual bool) string {
+	t.Helper()
+	cfg := embed.NewConfig()
+	cfg.Dir = t.TempDir()
+	cfg.LogLevel = "fatal"
+	cfg.ListenClientUrls = []url.URL{{Scheme: "https", Host: "127.0.0.1:0"}}
+	cfg.ListenPeerUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
+	cfg.TickMs, cfg.ElectionMs = 10, 100
+	cfg.ClientTLSInfo = transport.TLSInfo{CertFile: a.path("server.pem"), KeyFile: a.path("server.key"), ClientCertAuth: mutual}
+	if mutual {
+		cfg.ClientTLSInfo.TrustedCAFile = a.path("ca.pem")
+	}
+	member, err := embed.StartEtcd(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(member.Close)
+	select {
+	case <-member.Server.ReadyNotify():
+	case err := <-member.Err():
+		t.Fatal(err)
+	}
+	return member.Clients[0].Addr().String()
 }
 
 func TestEtcd(t *testing.T) {
