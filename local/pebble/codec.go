@@ -3,6 +3,7 @@ package pebble
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty"
@@ -16,6 +17,14 @@ import (
 // written, and all are read.
 
 var errDamaged = errors.New("a row of the reward store is damaged")
+
+// unknown is the error of a value whose format byte is not the one that belongs there.
+func unknown(format byte) error {
+	if format > formatNewest {
+		return fmt.Errorf("a row of the reward store has format %d, and this program reads up to %d: it was written by a newer release; update this one", format, formatNewest)
+	}
+	return errDamaged
+}
 
 func appendRow(b []byte, r *loyalty.Row) []byte {
 	b = appendHeader(b, formatRow, r.Position)
@@ -113,8 +122,11 @@ func appendDecimal(b []byte, d *loyalty.Decimal) []byte {
 // decodeRow reads a value of a reward whose key is k.
 func decodeRow(k loyalty.Key, value []byte) (loyalty.Row, error) {
 	var r loyalty.Row
-	if len(value) < operandHeader || value[0] != formatRow {
+	switch {
+	case len(value) < operandHeader:
 		return r, errDamaged
+	case value[0] != formatRow:
+		return r, unknown(value[0])
 	}
 	d := decoder{b: value[operandHeader:]}
 	r.CardID, r.Date, r.ID = k.CardID, k.Date, k.ID

@@ -2,12 +2,15 @@ package pebble
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/angelowl-loyalties/app/informer"
 	"github.com/angelowl-loyalties/app/loyalty"
 	rewardertest "github.com/angelowl-loyalties/app/rewarder/storetest"
 	"github.com/google/uuid"
@@ -70,9 +73,9 @@ func TestDamagedRows(t *testing.T) {
 	row := rewardertest.Row(uuid.New(), 1, loyalty.Position{Incarnation: 1})
 	good := appendRow(nil, &row)
 	for name, value := range map[string][]byte{
-		"empty":             nil,
-		"of a later format": append([]byte{9}, good[1:]...),
-		"with more":         append(append([]byte(nil), good...), 0),
+		"empty":            nil,
+		"of another table": append([]byte{formatEntry}, good[1:]...),
+		"with more":        append(append([]byte(nil), good...), 0),
 		"of an endless text": append(append([]byte(nil), good[:operandHeader]...),
 			0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1),
 	} {
@@ -84,6 +87,67 @@ func TestDamagedRows(t *testing.T) {
 		if _, err := decodeRow(row.Key(), good[:n]); err == nil {
 			t.Errorf("a row of %d bytes of %d was read", n, len(good))
 		}
+	}
+}
+
+// A release that is older than the one that wrote does not take what it cannot read for damage.
+func TestRowsOfANewerRelease(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	row := rewardertest.Row(uuid.New(), 1, loyalty.Position{Incarnation: 1})
+	if err := s.PutRewards(t.Context(), []loyalty.Row{row}); err != nil {
+		t.Fatal(err)
+	}
+	says := func(what string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), "has format 3, and this program reads up to 2: it was written by a newer release; update this one") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	newer := func(key []byte) {
+		t.Helper()
+		value, err := s.get(key)
+		if err == nil {
+			value[0] = formatNewest + 1
+			err = s.set(t.Context(), key, value)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	day := informer.DayQuery{Day: loyalty.DateOf(2023, 11, 14), Limit: 10}
+	if page, err := s.Day(t.Context(), day); err != nil || len(page.Rows) != 1 {
+		t.Fatalf("%d rows of the day, %v", len(page.Rows), err)
+	}
+	newer(appendRewardKey(nil, row.Key()))
+	_, err := s.Get(t.Context(), row.Key())
+	says("one row", err)
+	_, err = s.Rewards(t.Context(), informer.Query{Card: row.CardID, Limit: 10})
+	says("a card's rows", err)
+	says("all rows", s.All(t.Context(), func(loyalty.Row) error { return nil }))
+	_, err = s.Day(t.Context(), day)
+	says("a day's rows", err)
+	newer(appendDayKey(nil, day.Day, row.Key()))
+	_, err = s.Day(t.Context(), day)
+	says("an entry of the index", err)
+}
+
+// TestFormat1 holds the bytes that the first release has written: whatever comes later reads them.
+func TestFormat1(t *testing.T) {
+	row := rewardertest.Row(uuid.UUID{1}, 7, loyalty.Position{Incarnation: 1, Partition: 3, Offset: 42})
+	text, err := os.ReadFile("testdata/row_format1.hex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeRow(row.Key(), value)
+	if err != nil || !reflect.DeepEqual(got, row) {
+		t.Errorf("%v\n%+v\nnot\n%+v", err, got, row)
+	}
+	if written := appendRow(nil, &row); written[0] == 1 && !bytes.Equal(written, value) {
+		t.Errorf("format 1 is written otherwise: %x", written)
 	}
 }
 

@@ -19,6 +19,7 @@ const (
 	formatErased = 0
 	formatRow    = 1 // see codec.go
 	formatEntry  = 2 // an entry of the index by day: the partition, 4 bytes
+	formatNewest = 2 // what is above is of a later release
 
 	operandHeader = 9
 )

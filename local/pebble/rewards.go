@@ -204,7 +204,10 @@ func (s *Store) Day(ctx context.Context, q informer.DayQuery) (informer.Page, er
 			read++
 			continue
 		}
-		if entry[0] != formatEntry || len(entry) != operandHeader+4 {
+		if entry[0] != formatEntry {
+			return informer.Page{}, unknown(entry[0])
+		}
+		if len(entry) != operandHeader+4 {
 			return informer.Page{}, errDamaged
 		}
 		key = appendRewardKey(key[:0], k)

@@ -211,6 +211,33 @@ func TestARecordOfANewerFormatIsNotSkipped(t *testing.T) {
 	r.stop()
 }
 
+// Whoever sends a record may leave the format out: it is the first.
+func TestARecordWithoutAFormatIsOfTheFirst(t *testing.T) {
+	w := newWorld(t, 1)
+	w.rules()
+	r := w.start("a")
+	f := w.waitInForce(0, func(rulebook.InForce) bool { return true })
+	value, err := tx(1).MarshalJSON()
+	w.must(err)
+	bare := message(tx(1).CardID, value)
+	bare.Headers = nil
+	marker := record.Marker{Hash: f.Hash, Epoch: f.Epoch, Revision: f.Revision + 1}
+	_, _, err = w.send.SendMessage(bare)
+	w.must(err)
+	_, _, err = w.send.SendMessage(&sarama.ProducerMessage{Topic: topic, Partition: 0, Value: sarama.ByteEncoder(marker.Encode()),
+		Headers: []sarama.RecordHeader{{Key: []byte(record.HeaderKind), Value: []byte(record.KindMarker)}}})
+	w.must(err)
+	w.done()
+	if u := w.units()[tx(1).ID]; u != 2 {
+		t.Errorf("the transaction earned %d, want 2", u)
+	}
+	w.waitInForce(0, func(now rulebook.InForce) bool { return now.Revision == marker.Revision })
+	if n := len(w.records(topic + record.DeadLetterSuffix)); n > 0 {
+		t.Errorf("%d dead letters", n)
+	}
+	r.stop()
+}
+
 func TestAStoreOutagePausesAndGoesOn(t *testing.T) {
 	w := newWorld(t, 2)
 	w.rules()

@@ -120,6 +120,10 @@ func (s *store) PutMarker(ctx context.Context, at loyalty.Position, m record.Mar
 	return s.Store.PutMarker(ctx, at, m)
 }
 
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")) // sarama's, one a process
+}
+
 func newWorld(t testing.TB, partitions int) *world {
 	t.Helper()
 	t.Cleanup(func() {
