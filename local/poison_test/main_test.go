@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,6 +47,9 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "angelowl")
 	build := exec.Command("go", "build", "-o", program, "../cmd/angelowl")
+	if os.Getenv("ANGELOWL_RACE") != "" { // the race detector looks into the program, not only into the test
+		build.Args = slices.Insert(build.Args, 2, "-race")
+	}
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "building angelowl:", err)

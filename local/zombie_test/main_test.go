@@ -17,6 +17,7 @@ import (
 
 	"github.com/IBM/sarama"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/rewarder"
@@ -41,7 +42,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")) // sarama's, one a process
 }
 
 // work is a rewarder until it is interrupted or its standard input ends, as it does when the test
