@@ -87,6 +87,7 @@ func TestKillAndReplay(t *testing.T) {
 	}
 
 	s := start()
+	members := s.members(nil)
 	rows, committed := map[loyalty.Key]storedRow{}, map[int32]int64{}
 	hits, lost := 0, 0
 	for k := range kills {
@@ -111,7 +112,7 @@ func TestKillAndReplay(t *testing.T) {
 		fresh, gave := settled(t, rows, after, committed)
 		rows, committed = after, final
 		left := y.sent - len(rows)
-		t.Logf("kill %d of %d: %d rows were sent, %d are rewarded, %d since the kill before, when %d were of a second arrival; edits: %s", k+1, kills, y.sent, len(rows), fresh, gave, what)
+		t.Logf("kill %d of %d: %d rows were sent, %d are rewarded, %d are open, %d since the kill before, when %d were of a second arrival; edits: %s", k+1, kills, y.sent, len(rows), left, fresh, gave, what)
 		if left >= 10 { // one or two may have become dead letters
 			hits++
 			lost += left
@@ -120,6 +121,7 @@ func TestKillAndReplay(t *testing.T) {
 		if rnd.IntN(2) == 0 {
 			a.edit(s) // while it catches up
 		}
+		members = s.members(members)
 	}
 	if hits < kills/2 || lost < 1000 {
 		t.Errorf("%d of %d kills hit while there was work under way, for %d rows in all: too few to show anything", hits, kills, lost)
@@ -185,6 +187,7 @@ func TestKillAndReplay(t *testing.T) {
 		}},
 	} {
 		replay.do()
+		members = s.members(members)
 		what := a.edit(s) + ", " + a.edit(s)
 		a.await(s)
 		// What comes now is rewarded by the rules of now.
@@ -206,6 +209,32 @@ func TestKillAndReplay(t *testing.T) {
 	if last := judge(t, data, y, a); len(last.rows) != len(v.rows)+3 || last.sets <= v.sets {
 		t.Errorf("%d rows by %d rule sets, want %d by more than %d", len(last.rows), last.sets, len(v.rows)+3, v.sets)
 	}
+}
+
+// members waits until all rewarders are in the group, and none as a member of before: Kafka gives
+// a member a new id when it joins, and the group then has a new generation.
+func (s *stack) members(before map[string]bool) map[string]bool {
+	s.t.Helper()
+	admin, err := sarama.NewClusterAdminFromClient(s.kafka()) // not closed: that would close the client
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	now := map[string]bool{}
+	s.await("a new generation of the group", func(context.Context) (bool, error) {
+		groups, err := admin.DescribeConsumerGroups([]string{group})
+		if err != nil || len(groups) != 1 || groups[0].Err != sarama.ErrNoError {
+			return false, nil // it is being looked for
+		}
+		clear(now)
+		for id, m := range groups[0].Members {
+			if a, err := m.GetMemberAssignment(); before[id] || err != nil || a == nil {
+				return false, nil
+			}
+			now[id] = true
+		}
+		return groups[0].State == "Stable" && len(now) == 3, nil
+	})
+	return now
 }
 
 // setBack sets the group's offsets back to the beginning, as any tool may.
