@@ -25,6 +25,7 @@ import (
 
 	"github.com/angelowl-loyalties/app/local/engines"
 	runs "github.com/angelowl-loyalties/app/local/stack"
+	"github.com/angelowl-loyalties/app/loyalty/outbox"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
 	"github.com/angelowl-loyalties/app/rewarder"
@@ -336,6 +337,12 @@ func TestTheYearOnRealEngines(t *testing.T) {
 	for i, fault := range faults {
 		y.send(s, 2*i)
 		s.reach(y, 2*i, 0.3, false)
+		watch := s.watch()
+		before := s.total("errors_total")
+		var there int64 // records when it was killed
+		if fault.kind != engines.Kafka {
+			there = s.queued()
+		}
 		r.kill(fault.kind)
 		away := time.Now()
 		if fault.kind != engines.Kafka {
@@ -345,6 +352,13 @@ func TestTheYearOnRealEngines(t *testing.T) {
 			s.paused(fault.says...)
 		} else {
 			r.done(s, y) // all goes on
+			t.Logf("without %s: longest standstill of the rewards %.1f s", fault.kind, watch().Seconds())
+		}
+		if fault.kind == engines.Postgres {
+			s.await("that rules cannot be read", func(ctx context.Context) (bool, error) {
+				_, _, err := s.try(ctx, http.StatusServiceUnavailable, "GET", "/campaign", "")
+				return err == nil, err
+			})
 		}
 		if fault.kind == engines.Etcd {
 			s.staleRules(12)
@@ -356,6 +370,16 @@ func TestTheYearOnRealEngines(t *testing.T) {
 		case <-time.After(10*time.Second - time.Since(away)):
 		case <-t.Context().Done():
 		}
+		if fault.kind != engines.Kafka {
+			if n := s.queued() - there; n < 1000 {
+				t.Errorf("%d records arrived while %s was away, want 1000 at least", n, fault.kind)
+			}
+		}
+		if fault.says != nil {
+			if n := s.total("errors_total") - before; n <= 0 {
+				t.Errorf("the rewarders have counted %d errors while %s was away", n, fault.kind)
+			}
+		}
 		r.start(fault.kind)
 		back := time.Now()
 		if fault.kind == engines.Kafka {
@@ -364,8 +388,12 @@ func TestTheYearOnRealEngines(t *testing.T) {
 				return err == nil, errors.Join(err, s.kafka().RefreshMetadata(record.Topic))
 			})
 			y.send(s, 2*i+1)
+			r.lags(s, 1000)
 		}
 		s.reach(y, 2*i+1, 0.5, false)
+		if fault.says != nil {
+			t.Logf("without %s: longest standstill of the rewards %.1f s", fault.kind, watch().Seconds())
+		}
 		t.Logf("%s was away for %.1f s, its start included; %.1f s after its return a row in the middle of the next part is rewarded",
 			fault.kind, back.Sub(away).Seconds(), time.Since(back).Seconds())
 		r.done(s, y)
@@ -386,7 +414,81 @@ func TestTheYearOnRealEngines(t *testing.T) {
 	r.done(s, y)
 	a.await(s)
 	sameRows(t, rows, s.rows(cardsOf(t, rows)))
+
+	// The commands work as they do on the embedded engines.
+	var status struct {
+		Healthy  bool
+		Problems []string
+		Lag      int64
+		Lags     []struct{}
+	}
+	got := angelowl(t, "status", "--json", "--data", r.data)
+	if err := json.Unmarshal([]byte(got.stdout), &status); err != nil || got.code != 0 || !status.Healthy || status.Lag != 0 {
+		t.Errorf("angelowl status ends with %d, %v\n%s%s", got.code, err, got.stdout, got.stderr)
+	}
+	n := s.queued()
+	began := time.Now()
+	got = angelowl(t, "replay", "--data", r.data, "--from", "start")
+	if got.code != 0 || !strings.Contains(got.stdout, fmt.Sprintf("%d records were read again", n)) || n < 1000 {
+		t.Errorf("angelowl replay ends with %d, want %d records read again\n%s%s", got.code, n, got.stdout, got.stderr)
+	}
+	t.Logf("angelowl replay read %d records again in %.1f s", n, time.Since(began).Seconds())
+	sameRows(t, rows, s.rows(cardsOf(t, rows)))
 	s.interrupt()
+}
+
+// total is the sum of a counter over the rewarders.
+func (s *stack) total(name string) int64 {
+	s.t.Helper()
+	var n int64
+	s.await("the rewarders' metrics", func(ctx context.Context) (bool, error) {
+		answers, err := s.rewarders(ctx, "/metrics")
+		n = sum64(answers, name)
+		return err == nil && len(answers) > 0, err
+	})
+	return n
+}
+
+func sum64(metrics []string, name string) (n int64) {
+	for _, text := range metrics {
+		for line := range strings.Lines(text) {
+			if value, ok := strings.CutPrefix(line, "angelowl_rewarder_"+name+" "); ok {
+				v, _ := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+				n += v
+			}
+		}
+	}
+	return n
+}
+
+// watch looks at the rewarders' rows until the function that it returns is called, which says for how
+// long at most none was added.
+func (s *stack) watch() (longest func() time.Duration) {
+	ctx, stop := context.WithCancel(s.t.Context())
+	ended := make(chan time.Duration, 1)
+	go func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		var most time.Duration
+		rows, at := int64(-1), time.Now()
+		for {
+			select {
+			case <-ctx.Done():
+				ended <- max(most, time.Since(at))
+				return
+			case <-tick.C:
+			}
+			answers, err := s.rewarders(ctx, "/metrics")
+			if n := sum64(answers, "rows_total"); err == nil && n != rows {
+				most = max(most, time.Since(at))
+				rows, at = n, time.Now()
+			}
+		}
+	}()
+	return func() time.Duration {
+		stop()
+		return <-ended
+	}
 }
 
 // lags waits until as many records are to be rewarded.
@@ -465,7 +567,11 @@ func TestEditsWhileRealEnginesAreAway(t *testing.T) {
 	back := time.Now()
 	s.await("the edit in force", func(ctx context.Context) (bool, error) { return s.hasRate(ctx, id, "3") })
 	s.inForce(rulebook.Campaigns, id)
-	t.Logf("the edit went live %.1f s after PostgreSQL was back", time.Since(back).Seconds())
+	live, reconcile := time.Since(back), outbox.DefaultConfig().Reconcile
+	t.Logf("the edit went live %.1f s after PostgreSQL was back", live.Seconds())
+	if live > reconcile {
+		t.Errorf("that is more than the %s between two reconciliations", reconcile)
+	}
 	earns("300")
 
 	// etcd is lost.
