@@ -90,6 +90,31 @@ func TestAConnectionThatIsLostInTheMiddle(t *testing.T) {
 	}
 }
 
+// Whoever is told that the outcome is unknown sends the same again, and may find it done or not.
+func TestACreationWhoseOutcomeIsUnknownIsSentAgain(t *testing.T) {
+	dsn := campaigns.Database(t)
+	s, db := store(t, dsn), open(t, dsn)
+	exec(t, db, "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$")
+	exec(t, db, "CREATE CONSTRAINT TRIGGER die AFTER INSERT ON campaigns DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()")
+	_, err := s.Campaigns().Create(t.Context(), "ann", campaign())
+	if got := answered(t, err).Code; got != "outcome_unknown" {
+		t.Fatalf("code %s", got)
+	}
+	exec(t, db, "DROP TRIGGER die ON campaigns")
+	for _, again := range []string{"not done", "done"} {
+		_, err := s.Campaigns().Create(t.Context(), "ann", campaign())
+		if (err == nil) != (again == "not done") || err != nil && ruledb.Unavailable(err) {
+			t.Errorf("sent again when it was %s: %v", again, err)
+		}
+		for table, column := range map[string]string{"campaigns": "id", "campaign_versions": "id", "outbox": "rule_id"} {
+			var n int
+			if err := db.Raw("SELECT count(*) FROM "+table+" WHERE "+column+" = ?", campaign().ID.String()).Scan(&n).Error; err != nil || n != 1 {
+				t.Errorf("sent again when it was %s: %d rows of %s, want 1 (%v)", again, n, table, err)
+			}
+		}
+	}
+}
+
 // TestADeadlockIsRunAgain lets two transactions lock two rows in opposite orders.
 func TestADeadlockIsRunAgain(t *testing.T) {
 	dsn := campaigns.Database(t)
