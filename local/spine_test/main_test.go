@@ -51,6 +51,11 @@ func run(m *testing.M) int {
 	build := exec.Command("go", "build", "-o", program, "../cmd/angelowl")
 	if os.Getenv("ANGELOWL_RACE") != "" { // the race detector looks into the program, not only into the test
 		build.Args = slices.Insert(build.Args, 2, "-race")
+		// It ends at the first race, or the kill that a test means would hide it.
+		if err := os.Setenv("GORACE", "halt_on_error=1"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
