@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -252,6 +254,7 @@ func (s *stack) asEmbedded(want results) map[string]string {
 	if len(rows) != len(bare) {
 		s.t.Errorf("%d rows, %d on the embedded engines", len(rows), len(bare))
 	}
+	s.totals(want, 50)
 	letters, refused := s.deadLetters(), map[string]bool{}
 	for _, row := range records(s.t, want.refused) {
 		refused[row["id"]] = true
@@ -263,6 +266,30 @@ func (s *stack) asEmbedded(want results) map[string]string {
 		s.t.Errorf("%d transactions are dead letters, process refused %d", len(letters), len(refused))
 	}
 	return rows
+}
+
+// totals holds that the units of some cards are the sums of what process wrote.
+func (s *stack) totals(want results, most int) {
+	s.t.Helper()
+	units := map[string]*big.Rat{}
+	for _, line := range lines(want.rewards) {
+		r := decodeReward(s.t, line)
+		if units[r.CardID] == nil {
+			units[r.CardID] = new(big.Rat)
+		}
+		units[r.CardID].Add(units[r.CardID], number(s.t, r.Units.String()))
+	}
+	cards := slices.Sorted(maps.Keys(units))
+	for _, card := range cards[:min(most, len(cards))] {
+		_, body := s.call(http.StatusOK, "GET", "/reward/total/"+card, "")
+		var total struct{ Data json.Number }
+		if err := json.Unmarshal(body, &total); err != nil {
+			s.t.Fatal(err)
+		}
+		if number(s.t, total.Data.String()).Cmp(units[card]) != 0 {
+			s.t.Errorf("card %s has %s in all, on the embedded engines %s", card, total.Data, units[card].FloatString(9))
+		}
+	}
 }
 
 // deadLetters are the ids of the transactions that were set aside.
