@@ -397,6 +397,12 @@ func TestTheYearOnRealEngines(t *testing.T) {
 		case <-time.After(10*time.Second - time.Since(away)):
 		case <-t.Context().Done():
 		}
+		if fault.kind == engines.Cassandra {
+			s.await("the age of the oldest unread record", func(ctx context.Context) (bool, error) {
+				answers, err := s.rewarders(ctx, "/metrics")
+				return oldest.MatchString(strings.Join(answers, "")), err
+			})
+		}
 		if fault.kind != engines.Kafka {
 			if n := s.queued() - there; n < 1000 {
 				t.Errorf("%d records arrived while %s was away, want 1000 at least", n, fault.kind)
@@ -463,6 +469,9 @@ func TestTheYearOnRealEngines(t *testing.T) {
 	sameRows(t, rows, s.rows(cardsOf(t, rows)))
 	s.interrupt()
 }
+
+// oldest is an age of the oldest unread record that is not 0.
+var oldest = regexp.MustCompile(`(?m)^angelowl_rewarder_oldest_unread_seconds\{partition="\d+"\} [1-9]\d*$`)
 
 // total is the sum of a counter over the rewarders.
 func (s *stack) total(name string) int64 {
