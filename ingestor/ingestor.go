@@ -2,11 +2,17 @@
 // that S3 tells of, it queues the valid rows on Kafka, and writes a report and the rows that it
 // refused.
 //
-// A file is read once, as a stream, in memory that does not grow with it; the refused rows wait in
-// a temporary file. Rows keep the order of
-// the file for each card. PANs are masked on the way. What is wrong with a row or a file goes into
-// the report; what is wrong with the system (S3 or Kafka is away) fails the invocation, so that
-// it is tried again: rows are then queued again, and the rewarder knows them for the same.
+// A file is read as a stream, in memory that does not grow with it; the refused rows wait in a
+// temporary file. Rows keep the order of the file for each card. PANs are masked on the way. What is
+// wrong with a row or a file goes into the report; what is wrong with the system (S3 or Kafka is away)
+// fails the invocation, so that it is tried again.
+//
+// Every few seconds, and before an invocation's time is over, a checkpoint notes how far the file has
+// been read, once all before it is acknowledged; the next invocation goes on there. Rows behind it may
+// be queued again, and the rewarder knows them for the same.
+//
+// When every row of a file has been rewarded or set aside, the Reconciler reads back what became of
+// each and completes the report.
 package ingestor
 
 import (
@@ -15,7 +21,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"path"
 	"strings"
 	"time"
 
@@ -23,10 +28,10 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/google/uuid"
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
+	"github.com/angelowl-loyalties/app/loyalty/upload"
 )
 
 // Config is what a deployment sets.
@@ -36,6 +41,11 @@ type Config struct {
 	ReportBucket string           // reports and refused rows; never the bucket of the uploads
 	// InFlight is the most rows that are on their way to Kafka at a time; 0 is 10,000.
 	InFlight int
+	// Checkpoint is the time between two notes of how far a file has been read; 0 is 10 s.
+	Checkpoint time.Duration
+	// Margin is how long before its end an invocation stops reading and makes the last note; 0 is 30 s,
+	// and it is never more than a third of the invocation's time.
+	Margin time.Duration
 }
 
 // Validate says what is missing.
@@ -89,6 +99,12 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 	if cfg.InFlight == 0 {
 		cfg.InFlight = 10_000
 	}
+	if cfg.Checkpoint == 0 {
+		cfg.Checkpoint = 10 * time.Second
+	}
+	if cfg.Margin == 0 {
+		cfg.Margin = 30 * time.Second
+	}
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
@@ -102,6 +118,9 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 // error. An error means that at least one file has no report yet; the others of the event have
 // been dealt with, and are known by their reports when the event comes again.
 //
+// A file whose reading takes longer than the invocation has is no error either: its checkpoint is
+// there, and Sweep goes on with it.
+//
 // An event without records (s3:TestEvent) and records of anything but a new object are ignored.
 func (h *Handler) Handle(ctx context.Context, event events.S3Event) error {
 	var errs []error
@@ -112,6 +131,9 @@ func (h *Handler) Handle(ctx context.Context, event events.S3Event) error {
 		switch {
 		case bucket == "" || key == "" || !strings.HasPrefix(strings.TrimPrefix(r.EventName, "s3:"), "ObjectCreated:"):
 			log.Info("the event is not of a new object; it is ignored", "event", r.EventName)
+			continue
+		case sideCar(key):
+			log.Info("the object is the side-car of a file; it is read with it")
 			continue
 		case bucket == h.cfg.ReportBucket:
 			log.Warn("the event is of the reports' own bucket; it is ignored")
@@ -137,6 +159,9 @@ func (h *Handler) log(ctx context.Context) *slog.Logger {
 	return h.deps.Log
 }
 
+// sideCar says whether an object is no file of its own.
+func sideCar(key string) bool { return strings.HasSuffix(key, upload.ControlSuffix) }
+
 // keys are what an event's key may mean: S3 encodes keys like forms, other servers do not.
 func keys(encoded string) []string {
 	decoded, err := url.QueryUnescape(encoded)
@@ -146,22 +171,11 @@ func keys(encoded string) []string {
 	return []string{decoded, encoded}
 }
 
-// UploadID is the id of the upload that an object is: the UUID in the keys that this system gives
-// out (spend/<uuid>.csv, and .csv.gz), else the UUIDv5 of the object's URL s3://bucket/key.
-func UploadID(bucket, key string) string {
-	if dir, name := path.Split(key); dir == "spend/" {
-		name = strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".csv")
-		if id, err := loyalty.ParseUUID(name); err == nil && id.String() == name {
-			return name
-		}
-	}
-	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("s3://"+bucket+"/"+key)).String()
-}
+// UploadID is the id of the upload that an object is.
+func UploadID(bucket, key string) string { return upload.ID(upload.Spend, bucket, key) }
 
-// ReportKey is the key of an upload's report in the bucket of the reports. The report is written
-// last: when it is there, the upload has been dealt with.
-func ReportKey(upload string) string { return "spend/" + upload + "/report.json" }
+// ReportKey is the key of an upload's report in the bucket of the reports.
+func ReportKey(id string) string { return upload.ReportKey(upload.Spend, id) }
 
-// RefusedKey is the key of an upload's refused rows in the bucket of the reports. They are not
-// there when the file as a whole could not be read.
-func RefusedKey(upload string) string { return "spend/" + upload + "/refused.csv" }
+// RefusedKey is the key of an upload's refused rows in the bucket of the reports.
+func RefusedKey(id string) string { return upload.RefusedKey(upload.Spend, id) }

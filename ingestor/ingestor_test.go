@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/upload"
 )
 
 func TestUploadID(t *testing.T) {
@@ -108,7 +109,7 @@ func TestTotalsAreExactWhateverTheirSize(t *testing.T) {
 			if got := s.amounts()[c.currency.String()]; got != json.Number(c.want) {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
-			if got := merged(s, s).amounts()[c.currency.String()]; string(got) != decimal(whole.Add(whole, whole), c.currency.Digits()) {
+			if got := merged(s, s).amounts()[c.currency.String()]; string(got) != upload.FormatMinor(whole.Add(whole, whole), c.currency.Digits()) {
 				t.Errorf("twice it is %s", got)
 			}
 		})

@@ -1,14 +1,18 @@
 package ingestor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
 
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
+	"github.com/angelowl-loyalties/app/loyalty/upload"
 )
 
 // producerConfig waits some 10 s for Kafka to elect a leader. Once the file has failed there is
@@ -40,17 +44,21 @@ type queue struct {
 	finished sync.WaitGroup
 	once     sync.Once
 	err      error // the first; read it after failed is closed
+
+	mu     sync.Mutex
+	ranges map[int32]upload.Range // of what is acknowledged
 }
 
 // newQueue connects to Kafka.
 func newQueue(connect func(*sarama.Config) (sarama.AsyncProducer, error), inFlight int) (*queue, error) {
-	q := &queue{slots: make(chan struct{}, inFlight), failed: make(chan struct{})}
+	q := &queue{slots: make(chan struct{}, inFlight), failed: make(chan struct{}), ranges: map[int32]upload.Range{}}
 	var err error
 	if q.producer, err = connect(producerConfig(q.failed)); err != nil {
 		return nil, fmt.Errorf("connecting to Kafka: %w", err)
 	}
 	q.finished.Go(func() {
-		for range q.producer.Successes() {
+		for m := range q.producer.Successes() {
+			q.acknowledged(m.Partition, m.Offset)
 			<-q.slots
 		}
 	})
@@ -87,6 +95,58 @@ func (q *queue) send(ctx context.Context, m *sarama.ProducerMessage) error {
 		<-q.slots
 		q.fail(context.Cause(ctx))
 		return fmt.Errorf("producing to Kafka: %w", context.Cause(ctx))
+	}
+}
+
+func (q *queue) acknowledged(partition int32, offset int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	r, ok := q.ranges[partition]
+	if !ok {
+		r = upload.Range{Partition: partition, First: offset, Last: offset}
+	}
+	r.First, r.Last = min(r.First, offset), max(r.Last, offset)
+	q.ranges[partition] = r
+}
+
+// where is where the acknowledged rows are, those of before among them.
+func (q *queue) where(before []upload.Range) []upload.Range {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := maps.Clone(q.ranges)
+	for _, b := range before {
+		if r, ok := all[b.Partition]; ok {
+			b.First, b.Last = min(b.First, r.First), max(b.Last, r.Last)
+		}
+		all[b.Partition] = b
+	}
+	return slices.SortedFunc(maps.Values(all), func(a, b upload.Range) int { return cmp.Compare(a.Partition, b.Partition) })
+}
+
+// drain waits until all that was sent is acknowledged.
+func (q *queue) drain(ctx context.Context) error {
+	taken := 0
+	defer func() {
+		for range taken {
+			<-q.slots
+		}
+	}()
+	for range cap(q.slots) {
+		select {
+		case q.slots <- struct{}{}:
+			taken++
+		case <-q.failed:
+			return fmt.Errorf("producing to Kafka: %w", q.err)
+		case <-ctx.Done():
+			q.fail(context.Cause(ctx))
+			return fmt.Errorf("producing to Kafka: %w", context.Cause(ctx))
+		}
+	}
+	select {
+	case <-q.failed:
+		return fmt.Errorf("producing to Kafka: %w", q.err)
+	default:
+		return nil
 	}
 }
 

@@ -4,70 +4,31 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/upload"
 )
 
-// Report is what became of an uploaded file. Rows.Read = Rows.Accepted + Rows.Refused, and
-// likewise for the totals of each currency.
-type Report struct {
-	Upload     string    `json:"upload"` // its id
-	Bucket     string    `json:"bucket"`
-	Key        string    `json:"key"`              // PANs in it are starred
-	File       string    `json:"file"`             // the name that the sender gave it, else the key
-	Size       int64     `json:"size"`             // bytes, as stored
-	ETag       string    `json:"etag"`             // S3's, without quotes
-	SHA256     string    `json:"sha256,omitempty"` // of the bytes as stored, when all were read
-	StartedAt  time.Time `json:"started_at"`
-	FinishedAt time.Time `json:"finished_at"`
-	State      State     `json:"state"`
-	Code       string    `json:"code,omitempty"`  // of Error, snake_case
-	Error      string    `json:"error,omitempty"` // what is wrong with the file, in plain words
+// What is said of an upload; see package upload.
+type (
+	Report        = upload.Report
+	State         = upload.State
+	Rows          = upload.Rows
+	RefusedReason = upload.RefusedReason
+	Totals        = upload.Totals
+	Amounts       = upload.Amounts
+)
 
-	Rows            Rows            `json:"rows"`
-	RefusedByReason []RefusedReason `json:"refused_by_reason"` // the most frequent first
-	Totals          Totals          `json:"totals"`            // control totals
-}
-
-// State says how far an upload came.
-type State string
-
+// The states of a report.
 const (
-	// Queued: every row was read, and the accepted ones are acknowledged by Kafka.
-	Queued State = "queued"
-	// Failed: the file as a whole, or its rest, cannot be read. Rows counts what was dealt with
-	// before that; sending the file again, mended and whole, counts none of them twice.
-	Failed State = "failed"
+	Queued     = upload.Queued
+	Failed     = upload.Failed
+	Reconciled = upload.Reconciled
 )
-
-// Rows counts rows; the header and blank lines are none.
-type Rows struct {
-	Read     int64 `json:"read"`
-	Accepted int64 `json:"accepted"`
-	Refused  int64 `json:"refused"`
-}
-
-// RefusedReason counts the rows refused for one reason. A row with several counts for the first.
-type RefusedReason struct {
-	Field string  `json:"field"` // "" when the fields could not be told apart
-	Code  string  `json:"code"`
-	Rows  int64   `json:"rows"`
-	Money Amounts `json:"money"`
-}
-
-// Totals are sums of amounts. A refused row counts where its amount and currency could be read.
-type Totals struct {
-	Read     Amounts `json:"read"`
-	Accepted Amounts `json:"accepted"`
-	Refused  Amounts `json:"refused"`
-}
-
-// Amounts are exact decimals by currency code.
-type Amounts map[string]json.Number
 
 // sums adds up minor units by currency, without bounds.
 type sums map[loyalty.Currency]*sum
@@ -94,7 +55,7 @@ func (s sums) add(m loyalty.Money) {
 func (s sums) amounts() Amounts {
 	out := Amounts{}
 	for c, v := range s {
-		out[c.String()] = json.Number(decimal(new(big.Int).Add(&v.big, big.NewInt(v.small)), c.Digits()))
+		out[c.String()] = json.Number(upload.FormatMinor(new(big.Int).Add(&v.big, big.NewInt(v.small)), c.Digits()))
 	}
 	return out
 }
@@ -113,20 +74,21 @@ func merged(a, b sums) sums {
 	return out
 }
 
-// decimal writes v × 10^-digits with all of its digits.
-func decimal(v *big.Int, digits int) string {
-	if digits == 0 {
-		return v.String()
+// parse is amounts, undone.
+func parse(a Amounts) (sums, error) {
+	out := sums{}
+	for code, text := range a {
+		c, ok := loyalty.ParseCurrency(code)
+		if !ok {
+			return nil, fmt.Errorf("%q is no currency", code)
+		}
+		v, ok := upload.ParseMinor(text.String(), c.Digits())
+		if !ok {
+			return nil, fmt.Errorf("%q is no amount of %s", text, code)
+		}
+		out[c] = &sum{big: *v}
 	}
-	text := new(big.Int).Abs(v).String()
-	if missing := digits + 1 - len(text); missing > 0 {
-		text = strings.Repeat("0", missing) + text
-	}
-	text = text[:len(text)-digits] + "." + text[len(text)-digits:]
-	if v.Sign() < 0 {
-		text = "-" + text
-	}
-	return text
+	return out, nil
 }
 
 // tally counts the rows of one file.
@@ -173,6 +135,25 @@ func (t *tally) refuse(raw *loyalty.RawTransaction, err error) {
 	}
 }
 
+// resume is fill, undone.
+func (t *tally) resume(r *Report) (err error) {
+	t.accepted, t.refused = r.Rows.Accepted, r.Rows.Refused
+	if t.acceptedMoney, err = parse(r.Totals.Accepted); err != nil {
+		return err
+	}
+	if t.refusedMoney, err = parse(r.Totals.Refused); err != nil {
+		return err
+	}
+	for _, why := range r.RefusedByReason {
+		money, err := parse(why.Money)
+		if err != nil {
+			return err
+		}
+		t.reasons[reason{why.Field, why.Code}] = &reasonTally{why.Rows, money}
+	}
+	return nil
+}
+
 func (t *tally) fill(r *Report) {
 	r.Rows = Rows{Read: t.accepted + t.refused, Accepted: t.accepted, Refused: t.refused}
 	r.Totals = Totals{
@@ -181,7 +162,7 @@ func (t *tally) fill(r *Report) {
 	}
 	r.RefusedByReason = []RefusedReason{}
 	for k, v := range t.reasons {
-		r.RefusedByReason = append(r.RefusedByReason, RefusedReason{k.field, k.code, v.rows, v.money.amounts()})
+		r.RefusedByReason = append(r.RefusedByReason, RefusedReason{Field: k.field, Code: k.code, Rows: v.rows, Money: v.money.amounts()})
 	}
 	slices.SortFunc(r.RefusedByReason, func(a, b RefusedReason) int {
 		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Code, b.Code))

@@ -3,6 +3,7 @@ package ingestor
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -12,10 +13,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"log/slog"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -27,20 +30,31 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/spendcsv"
+	"github.com/angelowl-loyalties/app/loyalty/upload"
 )
 
 // ingest reads one file. Its key is the first of keys that is there.
 func (h *Handler) ingest(ctx context.Context, bucket string, keys []string) error {
 	started := h.deps.Clock()
-	report := Report{Bucket: bucket, StartedAt: started.UTC()}
-	object, err := h.open(ctx, &report, keys)
+	report := Report{Kind: upload.Spend, Bucket: bucket, StartedAt: started.UTC(), Warnings: []string{}}
+	object, key, err := h.open(ctx, &report, keys)
 	if err != nil {
 		return err
 	}
 	log := h.log(ctx).With("upload", report.Upload)
-	if object == nil {
+	request, err := h.request(ctx, report.Upload)
+	if err != nil {
+		return errors.Join(err, object.Close())
+	}
+	if request != nil {
+		report.RequestedBy, report.RequestedAt = request.By, &request.At
+		if request.File != "" {
+			report.File = loyalty.StarPANs(request.File)
+		}
+	}
+	if key == "" {
 		newTally().fill(&report)
-		report.State, report.Code, report.Error = Failed, "file_is_gone", "the file was deleted before it was read"
+		report.State, report.Code, report.Error = Failed, "file_is_gone", "the file was deleted before it was read; send it again"
 		return h.writeReport(ctx, &report)
 	}
 	defer func() { _ = object.Close() }()
@@ -52,37 +66,57 @@ func (h *Handler) ingest(ctx context.Context, bucket string, keys []string) erro
 		return nil
 	}
 
-	body := &source{in: object, sum: sha256.New(), moved: func(read int64) {
+	p := &pass{h: h, report: &report, counts: newTally(), key: key, body: &source{in: object, sum: sha256.New()}}
+	p.body.moved = func(read int64) {
 		if h.deps.Progress != nil {
 			h.deps.Progress(report.Upload, read, report.Size)
 		}
-	}}
-	counts := newTally()
-	err = h.read(ctx, &report, body, counts)
+	}
+	if err := p.resume(ctx); err != nil {
+		return err
+	}
+	defer func() { _ = p.body.in.Close() }()
+	err = p.read(ctx)
 	var bad *spendcsv.FileError
 	switch {
 	case err == nil:
 		report.State = Queued
-		report.SHA256 = hex.EncodeToString(body.sum.Sum(nil))
-	case body.err != nil && !errors.Is(body.err, io.EOF):
-		return fmt.Errorf("reading the object: %w", body.err)
+		report.SHA256 = hex.EncodeToString(p.body.sum.Sum(nil))
+	case errors.Is(err, errPaused):
+		log.Info("the time is over and the file is not; the next invocation goes on", "read", p.counts.accepted+p.counts.refused, "bytes", p.body.read, "of", report.Size)
+		return nil
+	case p.body.err != nil && !errors.Is(p.body.err, io.EOF):
+		return fmt.Errorf("reading the object: %w", p.body.err)
 	case errors.As(err, &bad):
 		report.State, report.Code, report.Error = Failed, bad.Code, bad.Reason
 	default:
 		return err
 	}
-	counts.fill(&report)
+	p.counts.fill(&report)
+	if err := h.remark(ctx, p, request); err != nil {
+		return err
+	}
+	if report.Rows.Accepted > 0 || report.State == Queued {
+		if err := h.put(ctx, upload.PendingKey(upload.Spend, report.Upload), "text/plain", strings.NewReader("")); err != nil {
+			return err
+		}
+	}
 	if err := h.writeReport(ctx, &report); err != nil {
 		return err
 	}
-	log.Info("a file was read", "state", report.State, "code", report.Code, "read", report.Rows.Read,
-		"accepted", report.Rows.Accepted, "refused", report.Rows.Refused, "bytes", body.read,
-		"seconds", report.FinishedAt.Sub(started).Seconds())
+	p.forget(ctx, log)
+	level := slog.LevelInfo
+	if len(report.Warnings) > 0 {
+		level = slog.LevelWarn
+	}
+	log.Log(ctx, level, "a file was read", "state", report.State, "code", report.Code, "read", report.Rows.Read,
+		"accepted", report.Rows.Accepted, "refused", report.Rows.Refused, "bytes", p.body.read, "warnings", report.Warnings,
+		"seconds", report.FinishedAt.Sub(report.StartedAt).Seconds())
 	return nil
 }
 
-// open opens the object and notes what it is. It is nil when none of the keys is there.
-func (h *Handler) open(ctx context.Context, report *Report, keys []string) (io.ReadCloser, error) {
+// open opens the object and notes what it is. The key is "" when none of the keys is there.
+func (h *Handler) open(ctx context.Context, report *Report, keys []string) (io.ReadCloser, string, error) {
 	for _, key := range keys {
 		out, err := h.deps.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: &report.Bucket, Key: &key})
 		var none *types.NoSuchKey
@@ -90,7 +124,7 @@ func (h *Handler) open(ctx context.Context, report *Report, keys []string) (io.R
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("opening the object: %w", err)
+			return nil, "", fmt.Errorf("opening the object: %w", err)
 		}
 		report.Key, report.File = loyalty.StarPANs(key), key
 		if name := out.Metadata["filename"]; name != "" {
@@ -104,89 +138,136 @@ func (h *Handler) open(ctx context.Context, report *Report, keys []string) (io.R
 		report.Upload = UploadID(report.Bucket, key)
 		report.Size = aws.ToInt64(out.ContentLength)
 		report.ETag = strings.Trim(aws.ToString(out.ETag), `"`)
-		return out.Body, nil
+		return out.Body, key, nil
 	}
 	report.Key = loyalty.StarPANs(keys[0])
 	report.File = report.Key
 	report.Upload = UploadID(report.Bucket, keys[0])
-	return nil, nil
+	return io.NopCloser(strings.NewReader("")), "", nil
 }
 
 // known says whether this very object has its report: S3 may tell of an object more than once.
 func (h *Handler) known(ctx context.Context, report *Report) (bool, error) {
-	out, err := h.deps.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: &h.cfg.ReportBucket, Key: aws.String(ReportKey(report.Upload))})
-	var none *types.NoSuchKey
-	if errors.As(err, &none) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("looking for the report: %w", err)
-	}
-	defer func() { _ = out.Body.Close() }()
 	var before Report
-	if err := json.NewDecoder(out.Body).Decode(&before); err != nil {
-		return false, nil // it is written again
+	found, err := h.get(ctx, ReportKey(report.Upload), &before)
+	if err != nil || !found {
+		return false, err
 	}
 	return before.Bucket == report.Bucket && before.Key == report.Key && before.ETag == report.ETag, nil
 }
 
-// read queues the rows of the file and writes the refused ones. All that is in counts when it
-// returns nil or a *spendcsv.FileError is acknowledged and written.
-func (h *Handler) read(ctx context.Context, report *Report, body io.Reader, counts *tally) error {
-	in, err := plain(body)
+// request is who asked for an upload; nil: nobody did.
+func (h *Handler) request(ctx context.Context, id string) (*upload.Request, error) {
+	var r upload.Request
+	found, err := h.get(ctx, upload.RequestKey(upload.Spend, id), &r)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &r, nil
+}
+
+// get reads an object of the reports' bucket. One that is not JSON counts as none: it is written again.
+func (h *Handler) get(ctx context.Context, key string, v any) (bool, error) {
+	return getJSON(ctx, h.deps.S3, h.cfg.ReportBucket, key, v)
+}
+
+func getJSON(ctx context.Context, client *s3.Client, bucket, key string, v any) (bool, error) {
+	b, err := getBytes(ctx, client, bucket, key, 64<<20)
+	if err != nil || b == nil {
+		return false, err
+	}
+	return json.Unmarshal(b, v) == nil, nil
+}
+
+// getBytes is an object, or nil; of a large one it is the beginning.
+func getBytes(ctx context.Context, client *s3.Client, bucket, key string, most int64) ([]byte, error) {
+	out, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if none := (*types.NoSuchKey)(nil); errors.As(err, &none) {
+		return nil, nil
+	}
 	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", loyalty.StarPANs(key), err)
+	}
+	defer func() { _ = out.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(out.Body, most))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", loyalty.StarPANs(key), err)
+	}
+	return append([]byte{}, b...), nil
+}
+
+// read queues the rows of the file and writes the refused ones. All that is in counts when it
+// returns nil or a *spendcsv.FileError is acknowledged and written. errPaused: the checkpoint has it.
+func (p *pass) read(ctx context.Context) error {
+	if err := p.begin(); err != nil {
 		return err
 	}
-	rows, err := spendcsv.NewReader(in)
-	if err != nil {
-		return fileError(err)
-	}
-
 	spool, err := os.CreateTemp("", "refused-*.csv")
 	if err != nil {
 		return fmt.Errorf("making a temporary file: %w", err)
 	}
+	p.spool = spool
 	defer func() {
 		_ = spool.Close()
 		_ = os.Remove(spool.Name())
 	}()
-	refused, err := spendcsv.NewRefusedWriter(spool, rows.Columns())
-	if err != nil {
+	if p.refused, err = spendcsv.NewRefusedWriter(spool, p.rows.Columns()); err != nil {
 		return err
 	}
-	q, err := newQueue(h.deps.NewProducer, h.cfg.InFlight)
-	if err != nil {
+	if p.resumed {
+		if err := p.restart(); err != nil { // the header is in the first part
+			return err
+		}
+	} else if err := p.write(ctx); err != nil {
 		return err
 	}
-	badFile := h.copyRows(ctx, report, rows, q, refused, counts)
-	if err := q.close(ctx); err != nil {
+	if p.q, err = newQueue(p.h.deps.NewProducer, p.h.cfg.InFlight); err != nil {
+		return err
+	}
+	badFile := p.copyRows(ctx)
+	if err := p.q.close(ctx); err != nil {
 		return err
 	}
 	var bad *spendcsv.FileError
 	if badFile != nil && !errors.As(badFile, &bad) {
 		return badFile
 	}
-	if err := refused.Flush(); err != nil {
-		return err
-	}
-	if _, err := spool.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("reading the temporary file: %w", err)
-	}
-	if err := h.put(ctx, RefusedKey(report.Upload), "text/csv; charset=utf-8", spool); err != nil {
+	p.report.Topic, p.report.Ranges = p.h.cfg.Topic, p.q.where(p.note.Ranges)
+	if err := p.assemble(ctx); err != nil {
 		return err
 	}
 	return badFile
 }
 
-func (h *Handler) copyRows(ctx context.Context, report *Report, rows *spendcsv.Reader, q *queue, refused *spendcsv.RefusedWriter, counts *tally) error {
-	source := []byte(record.SourceUpload + report.Upload)
+func (p *pass) copyRows(ctx context.Context) error {
+	source := []byte(record.SourceUpload + p.report.Upload)
 	var request []sarama.RecordHeader
 	if l, ok := lambdacontext.FromContext(ctx); ok {
 		request = []sarama.RecordHeader{{Key: headerRequestID, Value: []byte(l.AwsRequestID)}}
 	}
+	tick := time.NewTicker(p.h.cfg.Checkpoint)
+	defer tick.Stop()
+	over := make(<-chan time.Time) // never
+	if end, ok := ctx.Deadline(); ok {
+		left := time.Until(end)
+		timer := time.NewTimer(left - min(p.h.cfg.Margin, left/3))
+		defer timer.Stop()
+		over = timer.C
+	}
 	var row spendcsv.Row
-	for {
-		switch err := rows.Read(&row); {
+	for n := 1; ; n++ {
+		if n%256 == 0 {
+			select {
+			case <-over:
+				return cmp.Or(p.pause(ctx, true), errPaused)
+			case <-tick.C:
+				if err := p.pause(ctx, false); err != nil {
+					return err
+				}
+			default:
+			}
+		}
+		switch err := p.rows.Read(&row); {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
@@ -195,20 +276,20 @@ func (h *Handler) copyRows(ctx context.Context, report *Report, rows *spendcsv.R
 		var reason error = row.Err
 		if row.Err == nil {
 			raw := row.Raw // Parse trims; what is refused is shown as it was sent
-			tx, err := raw.Parse(h.cfg.Home)
+			tx, err := raw.Parse(p.h.cfg.Home)
 			if err == nil {
 				line := sarama.RecordHeader{Key: headerLine, Value: strconv.AppendInt(nil, int64(row.Line), 10)}
-				err := q.send(ctx, kafkaconn.Transaction(h.cfg.Topic, &tx, source, append(request[:len(request):len(request)], line)...))
+				err := p.q.send(ctx, kafkaconn.Transaction(p.h.cfg.Topic, &tx, source, append(request[:len(request):len(request)], line)...))
 				if err != nil {
 					return err
 				}
-				counts.accept(&tx)
+				p.counts.accept(&tx)
 				continue
 			}
 			reason = err
 		}
-		counts.refuse(&row.Raw, reason)
-		if err := refused.Write(report.File, &row, reason); err != nil {
+		p.counts.refuse(&row.Raw, reason)
+		if err := p.refused.Write(p.report.File, &row, reason); err != nil {
 			return err
 		}
 	}
@@ -222,17 +303,27 @@ var (
 // writeReport writes the report: the last thing that is done for a file.
 func (h *Handler) writeReport(ctx context.Context, report *Report) error {
 	report.FinishedAt = h.deps.Clock().UTC()
-	b, err := json.MarshalIndent(report, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding the report: %w", err)
-	}
-	return h.put(ctx, ReportKey(report.Upload), "application/json", bytes.NewReader(append(b, '\n')))
+	return h.putJSON(ctx, ReportKey(report.Upload), report)
+}
+
+func (h *Handler) putJSON(ctx context.Context, key string, v any) error {
+	return putJSON(ctx, h.deps.S3, h.cfg.ReportBucket, key, v)
 }
 
 func (h *Handler) put(ctx context.Context, key, contentType string, body io.ReadSeeker) error {
-	_, err := h.deps.S3.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &h.cfg.ReportBucket, Key: &key, ContentType: &contentType, Body: body,
-	})
+	return put(ctx, h.deps.S3, h.cfg.ReportBucket, key, contentType, body)
+}
+
+func putJSON(ctx context.Context, client *s3.Client, bucket, key string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", key, err)
+	}
+	return put(ctx, client, bucket, key, "application/json", bytes.NewReader(append(b, '\n')))
+}
+
+func put(ctx context.Context, client *s3.Client, bucket, key, contentType string, body io.ReadSeeker) error {
+	_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, ContentType: &contentType, Body: body})
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", key, err)
 	}
@@ -240,19 +331,19 @@ func (h *Handler) put(ctx context.Context, key, contentType string, body io.Read
 }
 
 // plain undoes gzip, which is known by its first bytes.
-func plain(body io.Reader) (io.Reader, error) {
+func plain(body io.Reader) (text io.Reader, compressed bool, err error) {
 	in := bufio.NewReaderSize(body, 64<<10)
 	switch magic, err := in.Peek(2); {
 	case err != nil && !errors.Is(err, io.EOF):
-		return nil, err
+		return nil, false, err
 	case !bytes.Equal(magic, []byte{0x1f, 0x8b}):
-		return in, nil
+		return in, false, nil
 	}
 	z, err := gzip.NewReader(in)
 	if err != nil {
-		return nil, badGzip
+		return nil, true, badGzip
 	}
-	return gunzip{z}, nil
+	return gunzip{z}, true, nil
 }
 
 var badGzip = &spendcsv.FileError{Code: "bad_gzip", Reason: "the compressed file is damaged or cut off; send it again, whole"}
@@ -279,17 +370,20 @@ func fileError(err error) error {
 
 // source is the object as it is stored. It notes what was read of it and what went wrong.
 type source struct {
-	in    io.Reader
-	sum   hash.Hash
-	read  int64
-	err   error
-	moved func(read int64)
+	in     io.ReadCloser
+	sum    hash.Hash
+	hashed int64 // bytes that are in sum already and come again
+	read   int64 // from the file's beginning
+	err    error
+	moved  func(read int64)
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.in.Read(p)
 	if n > 0 {
-		s.sum.Write(p[:n])
+		again := min(int64(n), s.hashed)
+		s.hashed -= again
+		s.sum.Write(p[again:n])
 		s.read += int64(n)
 		s.moved(s.read)
 	}
@@ -297,4 +391,32 @@ func (s *source) Read(p []byte) (int, error) {
 		s.err = err
 	}
 	return n, err
+}
+
+// putNew is putJSON where no object of the key may be there yet.
+func putNew(ctx context.Context, client *s3.Client, bucket, key string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", key, err)
+	}
+	_, err = client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &bucket, Key: &key, ContentType: aws.String("application/json"), IfNoneMatch: aws.String("*"), Body: bytes.NewReader(append(b, '\n')),
+	})
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", key, err)
+	}
+	return nil
+}
+
+// there says whether an object is.
+func there(ctx context.Context, client *s3.Client, bucket, key string) (bool, error) {
+	_, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+	var none *types.NotFound
+	if errors.As(err, &none) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for %s: %w", loyalty.StarPANs(key), err)
+	}
+	return true, nil
 }

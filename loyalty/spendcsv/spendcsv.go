@@ -53,7 +53,8 @@ type Reader struct {
 	to   int   // what is in buf
 	err  error // of in, io.EOF at the end
 
-	line    int // of buf[from]
+	line    int   // of buf[from]
+	base    int64 // where in the file buf begins
 	fields  []field
 	columns []int // for each column of the file, its index in loyalty.Columns, or -1
 	had     []string
@@ -85,13 +86,15 @@ func NewReader(r io.Reader) (*Reader, error) {
 	data, bad, err := d.record()
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, fileError("empty_file", "the file is empty")
+		return nil, fileError("empty_file", "the file is empty; send one with a header row and a row for each transaction")
 	case err != nil:
 		return nil, err
 	case bad != nil && cr:
 		return nil, crAlone()
 	case bad != nil && sep != "":
 		return nil, notCommas(sep)
+	case bad != nil && bad.Code == "row_too_long":
+		return nil, fileError("bad_header", "the first line is longer than %d KiB; save the file with a header row and one line for each transaction", MaxRecord>>10)
 	case bad != nil:
 		return nil, fileError("bad_header", "the header row cannot be read: it %s", bad.Reason)
 	}
@@ -103,6 +106,24 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if err := d.setColumns(names); err != nil {
 		return nil, err
 	}
+	return d, nil
+}
+
+// Place is where the next row begins: how many bytes of the file are before it, and its line as far as
+// no blank lines are.
+func (d *Reader) Place() (offset int64, line int) { return d.base + int64(d.from), d.line }
+
+// NewReaderAt goes on at a Place. Header is what the file begins with: as many of its bytes as Place
+// said before the first row. Rest is the file from offset on.
+func NewReaderAt(header []byte, rest io.Reader, offset int64, line int) (*Reader, error) {
+	d, err := NewReader(io.MultiReader(bytes.NewReader(header), rest))
+	if err != nil {
+		return nil, err
+	}
+	if at, _ := d.Place(); at != int64(len(header)) {
+		return nil, fmt.Errorf("the header ends at byte %d, not at %d", at, len(header))
+	}
+	d.base, d.line = offset-int64(d.from), line
 	return d, nil
 }
 
@@ -237,6 +258,7 @@ func (d *Reader) fill() error {
 		return d.err
 	}
 	copy(d.buf, d.buf[d.from:d.to])
+	d.base += int64(d.from)
 	d.to -= d.from
 	d.from = 0
 	for empty := 0; d.to < len(d.buf) && d.err == nil; {
