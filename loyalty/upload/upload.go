@@ -213,7 +213,7 @@ const MaxListed = 1000
 // DeadLetters are the rows that no rule could be applied to.
 type DeadLetters struct {
 	Reasons
-	Listed []DeadLetter `json:"listed"` // the first MaxListed, in the order of the topic
+	Listed []DeadLetter `json:"listed"` // the first MaxListed of the topic, by line
 }
 
 // DeadLetter is a row that was set aside.
