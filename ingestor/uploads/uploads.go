@@ -27,7 +27,6 @@ type Config struct {
 	UserBucket   string // files of users
 	ReportBucket string // what is said of both
 	Portal       string // the portal's origin, whose pages may read answers; "" is none
-	Topic        string // of transactions; see Deps.Committed
 }
 
 // Validate says what is missing.
@@ -56,6 +55,7 @@ type Deps struct {
 	Sessions Sessions
 	// Committed says up to where each partition of the topic is dealt with: the next offset to be read.
 	// nil: how many of the rows are rewarded is not said before all are.
+	// It is asked once for each file that is queued.
 	Committed func(ctx context.Context) (map[int32]int64, error)
 	Log       *slog.Logger
 	Clock     func() time.Time

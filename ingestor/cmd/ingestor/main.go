@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -31,6 +33,7 @@ type settings struct {
 	Home    loyalty.Currency `env:"HOME_CURRENCY" default:"SGD" help:"the bank's currency, ISO 4217"`
 	Topic   string           `env:"TOPIC" default:"transaction" help:"the topic of transactions"`
 	Reports string           `env:"REPORT_BUCKET" help:"S3's bucket for reports and refused rows; never the bucket of the uploads"`
+	Spend   string           `env:"SPEND_BUCKET,optional" help:"S3's bucket for files of spend, which a schedule's event has swept for files that have no report yet; default: none"`
 	Kafka   kafkaconn.Settings
 }
 
@@ -46,7 +49,19 @@ func main() {
 		os.Exit(1)
 	}
 	boundMemory()
-	lambda.Start(h.Handle)
+	lambda.Start(func(ctx context.Context, raw json.RawMessage) error {
+		var e struct {
+			events.S3Event
+			Source string `json:"source"`
+		}
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return fmt.Errorf("reading the event: %w", err)
+		}
+		if e.Source == "aws.events" && s.Spend != "" {
+			return h.Sweep(ctx, s.Spend)
+		}
+		return h.Handle(ctx, e.S3Event)
+	})
 }
 
 // memory is what the program may use before it collects garbage. A file's rows live for a moment
