@@ -226,8 +226,6 @@ func (b *bits) set(n int64) bool {
 	return fresh
 }
 
-func (b bits) has(n int64) bool { return n/64 < int64(len(b)) && b[n/64]&(1<<(n%64)) != 0 }
-
 type programme struct {
 	cardType, programme, unit string
 	decimals                  uint8
