@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/angelowl-loyalties/app/loyalty/web"
+	"github.com/angelowl-loyalties/app/loyalty/answer"
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 )
 
@@ -48,7 +48,7 @@ func TooLarge(err error) bool {
 }
 
 // errAway is what a caller of a service hears where the store has not answered.
-var errAway = &web.Error{Status: http.StatusServiceUnavailable, Code: "rewards_unavailable",
+var errAway = &answer.Error{Status: http.StatusServiceUnavailable, Code: "rewards_unavailable",
 	Message: "the reward store cannot be reached just now; nothing is lost, try again"}
 
 // Wrap says what was being done, and what an error means to whoever runs the store.

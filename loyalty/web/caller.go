@@ -26,12 +26,12 @@ type Caller struct {
 func nobody(*http.Request) (Caller, error) { return Caller{}, nil }
 
 var (
-	errNoToken   = &Error{http.StatusUnauthorized, "no_token", "sign in first: the request has no token"}
-	errBadToken  = &Error{http.StatusUnauthorized, "invalid_token", "sign in again: the token is not valid, or no longer"}
-	errNoKeys    = &Error{http.StatusServiceUnavailable, "keys_unavailable", "who calls cannot be verified just now; try again"}
-	errForbidden = &Error{http.StatusForbidden, "forbidden", "your account may not do this"}
-	errPassword  = &Error{http.StatusForbidden, "password_change_required", "change the first password before anything else"}
-	errTOTP      = &Error{http.StatusForbidden, "totp_required", "set up the second factor before anything else"}
+	errNoToken   = &Error{Status: http.StatusUnauthorized, Code: "no_token", Message: "sign in first: the request has no token"}
+	errBadToken  = &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Message: "sign in again: the token is not valid, or no longer"}
+	errNoKeys    = &Error{Status: http.StatusServiceUnavailable, Code: "keys_unavailable", Message: "who calls cannot be verified just now; try again"}
+	errForbidden = &Error{Status: http.StatusForbidden, Code: "forbidden", Message: "your account may not do this"}
+	errPassword  = &Error{Status: http.StatusForbidden, Code: "password_change_required", Message: "change the first password before anything else"}
+	errTOTP      = &Error{Status: http.StatusForbidden, Code: "totp_required", Message: "set up the second factor before anything else"}
 )
 
 // Identity are the settings of who tells callers apart by their tokens.

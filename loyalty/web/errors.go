@@ -12,19 +12,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/answer"
 	"github.com/gin-gonic/gin"
 )
 
 // Error is an answer that is an error: what the caller may know of it.
-type Error struct {
-	Status  int
-	Code    string // snake_case, for programs
-	Message string // plain words, for people
-}
+type Error = answer.Error
 
-func (e *Error) Error() string { return e.Message }
-
-var errInternal = &Error{http.StatusInternalServerError, "internal", "something went wrong on our side; the request id helps to find out what"}
+var errInternal = &Error{Status: http.StatusInternalServerError, Code: "internal", Message: "something went wrong on our side; the request id helps to find out what"}
 
 // statusClientGone is what the access log shows where nobody was left to answer, as nginx does.
 const statusClientGone = 499
@@ -56,7 +51,7 @@ func Fail(c *gin.Context, err error) {
 	case errors.As(err, &field):
 		failFields(c, loyalty.FieldErrors{field})
 	case errors.As(err, &tooLong):
-		writeError(c, &Error{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body has more than %d bytes", tooLong.Limit)}, nil)
+		writeError(c, &Error{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: fmt.Sprintf("the body has more than %d bytes", tooLong.Limit)}, nil)
 	case c.Request.Context().Err() != nil && errors.Is(err, context.Canceled):
 		c.Status(statusClientGone)
 	default:
@@ -83,7 +78,7 @@ func failFields(c *gin.Context, errs loyalty.FieldErrors) {
 			fields[e.Field] = e.Reason
 		}
 	}
-	writeError(c, &Error{http.StatusBadRequest, "invalid", strings.Join(words, "; ")}, fields)
+	writeError(c, &Error{Status: http.StatusBadRequest, Code: "invalid", Message: strings.Join(words, "; ")}, fields)
 }
 
 func writeError(c *gin.Context, e *Error, fields map[string]string) {
@@ -108,7 +103,7 @@ func writeError(c *gin.Context, e *Error, fields map[string]string) {
 // Bind reads the request's body, one JSON value, into v. Its errors are for Fail.
 func Bind(c *gin.Context, v any) error {
 	if c.Request.Body == nil {
-		return &Error{http.StatusBadRequest, "no_body", "the request has no body"}
+		return &Error{Status: http.StatusBadRequest, Code: "no_body", Message: "the request has no body"}
 	}
 	body, err := io.ReadAll(c.Request.Body)
 	var tooLong *http.MaxBytesError
@@ -116,11 +111,11 @@ func Bind(c *gin.Context, v any) error {
 	case errors.As(err, &tooLong):
 		return err
 	case err != nil:
-		return &Error{http.StatusBadRequest, "no_body", "the request's body broke off"}
+		return &Error{Status: http.StatusBadRequest, Code: "no_body", Message: "the request's body broke off"}
 	case len(bytes.TrimSpace(body)) == 0:
-		return &Error{http.StatusBadRequest, "no_body", "the request has no body"}
+		return &Error{Status: http.StatusBadRequest, Code: "no_body", Message: "the request has no body"}
 	case !utf8.Valid(body):
-		return &Error{http.StatusBadRequest, "not_json", "the body is not valid UTF-8"}
+		return &Error{Status: http.StatusBadRequest, Code: "not_json", Message: "the body is not valid UTF-8"}
 	}
 	err = json.Unmarshal(body, v)
 	var (
@@ -135,11 +130,11 @@ func Bind(c *gin.Context, v any) error {
 	case errors.As(err, &fields), errors.As(err, &field):
 		return err
 	case errors.As(err, &syntax):
-		return &Error{http.StatusBadRequest, "not_json", fmt.Sprintf("the body is not valid JSON at byte %d: %s", syntax.Offset, loyalty.StarPANs(syntax.Error()))}
+		return &Error{Status: http.StatusBadRequest, Code: "not_json", Message: fmt.Sprintf("the body is not valid JSON at byte %d: %s", syntax.Offset, loyalty.StarPANs(syntax.Error()))}
 	case errors.As(err, &typed) && typed.Field == "":
-		return &Error{http.StatusBadRequest, "not_json", "the body must be another JSON value than a " + typed.Value}
+		return &Error{Status: http.StatusBadRequest, Code: "not_json", Message: "the body must be another JSON value than a " + typed.Value}
 	case errors.As(err, &typed):
 		return Invalid(typed.Field, "wrong_type", "cannot be a JSON %s", typed.Value)
 	}
-	return &Error{http.StatusBadRequest, "not_json", "the body cannot be read: " + loyalty.StarPANs(err.Error())}
+	return &Error{Status: http.StatusBadRequest, Code: "not_json", Message: "the body cannot be read: " + loyalty.StarPANs(err.Error())}
 }

@@ -65,7 +65,7 @@ func SecurityEvent(ctx context.Context, name string, attrs ...slog.Attr) {
 }
 
 var (
-	errEnded   = &Error{http.StatusUnauthorized, "session_ended", "sign in again: your session has ended"}
+	errEnded   = &Error{Status: http.StatusUnauthorized, Code: "session_ended", Message: "sign in again: your session has ended"}
 	errUnknown = &Error{http.StatusServiceUnavailable, "session_unknown",
 		"nothing was changed: whether your session still holds cannot be found out just now; try again in a moment"}
 )

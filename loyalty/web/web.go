@@ -84,10 +84,10 @@ func New(log *slog.Logger, opts ...Option) *gin.Engine {
 		}
 	})
 	r.NoRoute(func(c *gin.Context) {
-		Fail(c, &Error{http.StatusNotFound, "not_found", "there is no such address"})
+		Fail(c, &Error{Status: http.StatusNotFound, Code: "not_found", Message: "there is no such address"})
 	})
 	r.NoMethod(func(c *gin.Context) {
-		Fail(c, &Error{http.StatusMethodNotAllowed, "method_not_allowed", c.Request.Method + " is not allowed here"})
+		Fail(c, &Error{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: c.Request.Method + " is not allowed here"})
 	})
 	return r
 }

@@ -30,7 +30,7 @@ func fixture(t *testing.T, opts ...Option) (*gin.Engine, *bytes.Buffer) {
 	for name, err := range map[string]error{
 		"fields":   loyalty.FieldErrors{{Field: "amount", Reason: "is missing"}, {Field: "mcc", Reason: "is odd"}, {Field: "mcc", Reason: "is long"}, {Reason: "the whole is odd"}},
 		"field":    fmt.Errorf("reading: %w", &loyalty.FieldError{Field: "amount", Reason: "is missing"}),
-		"conflict": fmt.Errorf("storing: %w", &Error{http.StatusConflict, "in_use", "it is in use"}),
+		"conflict": fmt.Errorf("storing: %w", &Error{Status: http.StatusConflict, Code: "in_use", Message: "it is in use"}),
 		"other":    errors.New("db on 10.0.0.1 said no to 4111111111111111"),
 	} {
 		r.GET("/fail/"+name, func(c *gin.Context) { Fail(c, err) })
@@ -180,7 +180,7 @@ func TestPanicIsLoggedWithItsStack(t *testing.T) {
 func TestIdentityStandsBeforeEveryRouteButHealth(t *testing.T) {
 	r, _ := fixture(t, WithIdentity(func(req *http.Request) (Caller, error) {
 		if req.Header.Get("Authorization") == "" {
-			return Caller{}, &Error{http.StatusUnauthorized, "no_token", "who are you?"}
+			return Caller{}, &Error{Status: http.StatusUnauthorized, Code: "no_token", Message: "who are you?"}
 		}
 		return Caller{ID: "u1", Role: "user"}, nil
 	}))

@@ -49,7 +49,7 @@ type settings struct {
 }
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("service", "uploads")
+	log := daemon.Logger(os.Stderr, "uploads")
 	var s settings
 	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
 		os.Exit(2)
