@@ -66,8 +66,8 @@ func SecurityEvent(ctx context.Context, name string, attrs ...slog.Attr) {
 
 var (
 	errEnded   = &Error{Status: http.StatusUnauthorized, Code: "session_ended", Message: "sign in again: your session has ended"}
-	errUnknown = &Error{http.StatusServiceUnavailable, "session_unknown",
-		"nothing was changed: whether your session still holds cannot be found out just now; try again in a moment"}
+	errUnknown = &Error{Status: http.StatusServiceUnavailable, Code: "session_unknown",
+		Message: "nothing was changed: whether your session still holds cannot be found out just now; try again in a moment"}
 )
 
 // Fresh lets callers pass whose session still holds: whose account is there and not locked, with the
