@@ -299,7 +299,7 @@ func TestTheFileHasOnlyVariablesThatTerraformFills(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	want := []string{"AWS_REGION", "authorizer_arn", "campaignex", "informer", "portal_origin", "profiler", "publish_single_arn", "vpc_link_id"}
+	want := []string{"AWS_REGION", "authorizer_arn", "campaignex", "informer", "portal_origin", "profiler", "publish_single_arn", "uploads_arn", "vpc_link_id"}
 	if !slices.Equal(got, want) {
 		t.Errorf("its variables are %v, should be %v", got, want)
 	}

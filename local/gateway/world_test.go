@@ -77,7 +77,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 		t.Fatal(err)
 	}
 	w.cfg = Config{
-		Services: map[string]string{}, Lambdas: map[string]Lambda{"publish-single": w.publish},
+		Services: map[string]string{}, Lambdas: map[string]Lambda{"publish-single": w.publish, "uploads": w.uploads},
 		Authorizer: w.authorize, PortalOrigin: portal, Clock: w.clock.Now,
 		Log: slog.New(slog.NewJSONHandler(&locked{w: w.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -142,6 +142,13 @@ func (w *world) publish(ctx context.Context, e events.APIGatewayProxyRequest) (e
 		return lambda(ctx, e)
 	}
 	return events.APIGatewayProxyResponse{StatusCode: 202, Body: `{"data":{"id":"` + someID + `"}}`}, nil
+}
+
+func (w *world) uploads(_ context.Context, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen = append(w.seen, seen{Service: "uploads", Method: e.HTTPMethod, Path: e.Path, Body: e.Body, Header: e.MultiValueHeaders})
+	return events.APIGatewayProxyResponse{StatusCode: 200, Body: `{"data":[]}`}, nil
 }
 
 // bearer is a token of a role; the test's authorizer reads it.

@@ -29,6 +29,7 @@ func (s *Stack) startS3(ctx context.Context, bank bankFile, log *slog.Logger) (*
 	var (
 		client  *awss3.Client
 		handler lambda.Handler
+		reader  *ingestor.Handler
 		ready   = make(chan struct{})
 	)
 	wait := func(ctx context.Context) error {
@@ -41,7 +42,7 @@ func (s *Stack) startS3(ctx context.Context, bank bankFile, log *slog.Logger) (*
 	}
 	server, err := s3.Start(ctx, s3.Config{
 		Dir: filepath.Join(s.Data, "s3"), AccessKey: bank.AccessKey, SecretKey: bank.SecretKey,
-		Buckets: []string{ReportBucket}, Disk: s.disk, Log: log.With("service", "s3"),
+		Buckets: []string{ReportBucket, UserBucket}, Disk: s.disk, Log: log.With("service", "s3"),
 		Notify: []s3.Notification{{
 			Bucket: SpendBucket,
 			Deliver: func(ctx context.Context, event []byte) error {
@@ -58,11 +59,7 @@ func (s *Stack) startS3(ctx context.Context, bank bankFile, log *slog.Logger) (*
 				if err := wait(ctx); err != nil {
 					return false, err
 				}
-				_, err := report(ctx, client, ingestor.UploadID(bucket, key))
-				if errors.Is(err, ErrNoReport) {
-					return false, nil
-				}
-				return err == nil, err
+				return reader.Done(ctx, bucket, key)
 			},
 		}},
 	})
@@ -82,7 +79,7 @@ func (s *Stack) startS3(ctx context.Context, bank bankFile, log *slog.Logger) (*
 		server.Close()
 		return nil, err
 	}
-	handler = lambda.NewHandler(h.Handle)
+	handler, reader = lambda.NewHandler(h.Handle), h
 	close(ready)
 	return server, nil
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/angelowl-loyalties/app/authorizer"
+	"github.com/angelowl-loyalties/app/ingestor/uploads"
 	"github.com/angelowl-loyalties/app/local/gateway"
 	"github.com/angelowl-loyalties/app/local/mailbox"
 	"github.com/angelowl-loyalties/app/loyalty/config"
@@ -51,7 +52,7 @@ func newIdentity(n network) *identity {
 		Party: token.DefaultParty, Clock: time.Now,
 		Keys: token.NewRemote("http://profiler-internal/.well-known/jwks.json", id.client, time.Now),
 	}
-	for _, name := range []string{"campaignex", "informer", "publish-single"} {
+	for _, name := range []string{"campaignex", "informer", "publish-single", "uploads"} {
 		id.secrets[name] = config.NewSecret(rand.Text() + rand.Text()) // good until the next start
 	}
 	return id
@@ -126,7 +127,7 @@ func (s *Stack) startProfiler(ctx context.Context, g *errgroup.Group, n network,
 }
 
 // startGateway makes the gateway of the file that AWS has, too. Close the publisher after it.
-func (s *Stack) startGateway(n network, id *identity, extra http.Handler, log *slog.Logger) (*gateway.Gateway, *publish.Handler, error) {
+func (s *Stack) startGateway(n network, id *identity, files *uploads.Handler, extra http.Handler, log *slog.Logger) (*gateway.Gateway, *publish.Handler, error) {
 	file, err := gateway.Built()
 	if err != nil {
 		return nil, nil, err
@@ -148,7 +149,7 @@ func (s *Stack) startGateway(n network, id *identity, extra http.Handler, log *s
 	}
 	g, err := gateway.New(file, gateway.Config{
 		Services:   map[string]string{"campaignex": n.socket("campaignex"), "profiler": n.socket("profiler"), "informer": n.socket("informer")},
-		Lambdas:    map[string]gateway.Lambda{"publish-single": single.Handle},
+		Lambdas:    map[string]gateway.Lambda{"publish-single": single.Handle, "uploads": files.Handle},
 		Authorizer: auth.Handle, PortalOrigin: s.Portal, Loopback: s.loopback(),
 		Extra: extra, ExtraPaths: []string{"/", "/docs/", "/mail", "/mail/"},
 		Log: log.With("service", "gateway"), Clock: time.Now,

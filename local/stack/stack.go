@@ -39,6 +39,7 @@ import (
 // Buckets of the embedded S3.
 const (
 	SpendBucket  = "angelowl-spend"
+	UserBucket   = "angelowl-users"
 	ReportBucket = "angelowl-reports"
 )
 
@@ -177,7 +178,20 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 		stop()
 		return errors.Join(err, g.Wait())
 	}
-	gate, single, err := s.startGateway(n, id, extra, log)
+	if s.S3, err = s.startS3(services, bank, log); err != nil {
+		stop()
+		return errors.Join(err, g.Wait())
+	}
+	defer s.S3.Close() // twice does no harm
+	files, err := s.startUploads(gctx, id, log)
+	if err != nil {
+		stop()
+		return errors.Join(err, g.Wait())
+	}
+	if !s.Throwaway { // nobody would read the reports
+		g.Go(func() error { return s.reconcile(gctx, log) })
+	}
+	gate, single, err := s.startGateway(n, id, files, extra, log)
 	if err != nil {
 		stop()
 		return errors.Join(err, g.Wait())
@@ -189,11 +203,6 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 	g.Go(func() error { return web.Serve(gctx, front, s.room(gate), drain) })
 	control, err := s.serveControl(gctx, g, log.With("service", "control"))
 	if err != nil {
-		stop()
-		return errors.Join(err, g.Wait())
-	}
-
-	if s.S3, err = s.startS3(services, bank, log); err != nil {
 		stop()
 		return errors.Join(err, g.Wait())
 	}
