@@ -24,7 +24,7 @@ type Page struct {
 }
 
 // Account is one that a person may sign in with. Its password is told where everything was started.
-type Account struct{ Role, Email string }
+type Account struct{ Role, Name string }
 
 // Address is an engine's, for a person who wants to look inside.
 type Address struct{ Name, Where string }

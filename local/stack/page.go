@@ -49,7 +49,11 @@ func (s *Stack) page(ctx context.Context) frontdoor.Page {
 	p := frontdoor.Page{Home: s.Home.String(), Addresses: s.Addresses()}
 	if all, err := samples.Load(s.Data); err == nil {
 		for _, a := range all {
-			p.Samples = append(p.Samples, frontdoor.Account{Role: string(a.Role), Email: a.Email})
+			name := a.Email
+			if a.Secret != "" {
+				name = "client id " + a.ID
+			}
+			p.Samples = append(p.Samples, frontdoor.Account{Role: string(a.Role), Name: name})
 		}
 	}
 	if cards, err := s.Cards(ctx, 3); err == nil {

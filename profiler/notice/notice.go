@@ -58,7 +58,6 @@ func write(name string, to netmail.Address, subject string, about map[string]any
 	}
 	return mail.Message{
 		ID: uuid.NewString() + "@angelowl", To: to, Subject: subject, Text: text.String(), HTML: page.String(),
-		Headers: map[string]string{"Auto-Submitted": "auto-generated"}, // RFC 3834: no answers from absent people
 	}, nil
 }
 
