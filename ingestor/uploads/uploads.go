@@ -91,7 +91,10 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 		deps.Clock = time.Now
 	}
 	// The SDK would sign a checksum of the content, which is not known yet.
-	public := s3.New(deps.Public.Options(), func(o *s3.Options) { o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired })
+	public := s3.New(deps.Public.Options(), func(o *s3.Options) {
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		o.ExpressCredentials = nil // those of the first client would be changed while it uses them
+	})
 	return &Handler{cfg: cfg, deps: deps, signer: s3.NewPresignClient(public)}, nil
 }
 
