@@ -8,7 +8,7 @@ STATICCHECK := bin/staticcheck
 LISTEN ?= 127.0.0.1:8080
 DATA ?= ./.angelowl
 
-.PHONY: help up build check test test-long test-needs test-engines engines bin/engines fuzz bench clean needs needs-race lint format vet staticcheck tidy unit race e2e
+.PHONY: help up build check test test-long test-needs test-engines engines bin/engines fuzz bench clean needs needs-race lint format vet staticcheck tidy lint-api unit race e2e
 
 help: ## this page
 	@echo 'make TARGET, where TARGET is'
@@ -39,6 +39,7 @@ lint: needs $(STATICCHECK)
 	@$(STEP) 'go vet' $(MAKE) -s vet
 	@$(STEP) 'staticcheck' $(MAKE) -s staticcheck
 	@$(STEP) 'module files are tidy' $(MAKE) -s tidy
+	@$(MAKE) -s lint-api
 
 test-long: test-needs ## the long forms of the tests, the program under the race detector and all fuzz targets, an hour or so
 	@$(STEP) 'long tests' bin/engines run -- env ANGELOWL_LONG=1 go test -count=1 -timeout 120m $(PACKAGES)
@@ -63,6 +64,7 @@ needs-race:
 
 test-needs: needs needs-race bin/engines
 	@$(STEP) 'real engines are installed' bin/engines install
+	@$(STEP) 'tools of the tests are installed' go test -count=1 -run '^TestInstalled$$' ./local/moto ./local/schemathesis_test
 
 bin/engines: needs
 	@go build -o bin/engines ./local/cmd/engines
@@ -76,13 +78,24 @@ vet:
 	@go vet $(PACKAGES)
 staticcheck:
 	@$(STATICCHECK) $(PACKAGES)
+# The linter of the gateway's file runs on Node. Its rules that Go can check, local/gateway's tests check, too.
+OPENAPI := .infra/api/openapi.yaml $(addprefix .ci/openapi/,package.json package-lock.json redocly.yaml)
+lint-api: ## lint the gateway's file, .infra/api/openapi.yaml
+	@if node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a === 20 && b >= 19 || a === 22 && b >= 12 || a > 22 ? 0 : 1)' 2>/dev/null; \
+		then $(MAKE) -s bin/lint-api; \
+		else echo "The gateway's file is not linted, for that needs Node.js 20.19, 22.12 or newer; local/gateway's tests read it all the same."; fi
+bin/lint-api: $(OPENAPI)
+	@$(STEP) "the gateway's file" sh -c 'cd .ci/openapi && npm ci --silent && npm run --silent lint'
+	@mkdir -p bin && touch bin/lint-api
+
 tidy:
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || { echo "$$m/go.mod is not tidy"; exit 1; }; done
 unit:
 	@go test $(filter-out ./local/...,$(PACKAGES))
-# What runs bin/angelowl as a process of its own is left to e2e: the detector would not see into it.
+# What runs bin/angelowl as a process of its own is left to e2e: the detector would not see into it. So is
+# schemathesis, whose own time is most of the test's.
 race:
-	@go test -race -short $$(go list $(PACKAGES) | grep -v -e '/local/spine_test$$' -e '/local/ops_test$$' -e '/local/poison_test$$')
+	@go test -race -short $$(go list $(PACKAGES) | grep -v -e '/local/spine_test$$' -e '/local/ops_test$$' -e '/local/poison_test$$' -e '/local/schemathesis_test$$')
 e2e:
 	@go test -count=1 -timeout 20m ./local/...
 FUZZTIME ?= 10s
