@@ -64,7 +64,9 @@ func New(transport http.RoundTripper, page func(context.Context) Page, mailbox h
 	})
 	r.GET("/mail", func(c *gin.Context) { c.Redirect(http.StatusMovedPermanently, "/mail/") })
 	r.GET("/mail/*rest", func(c *gin.Context) {
+		id := c.Writer.Header().Get(web.RequestIDHeader)
 		bare(c)
+		c.Header(web.RequestIDHeader, id)
 		mailbox.ServeHTTP(c.Writer, c.Request)
 	})
 	return r, nil
