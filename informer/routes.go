@@ -64,3 +64,10 @@ func (s *service) internalRoutes() *gin.Engine {
 	r.GET("/reward/today", web.Allow(token.Service), s.today)
 	return r
 }
+
+// Routes are the service's, and those of its internal port, for whoever compares them with the
+// gateway's file.
+func Routes() (outside, internal gin.RoutesInfo) {
+	s := &service{log: slog.New(slog.DiscardHandler)}
+	return s.routes().Routes(), s.internalRoutes().Routes()
+}

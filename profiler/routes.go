@@ -2,7 +2,6 @@ package profiler
 
 import (
 	"log/slog"
-	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -13,6 +12,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/token"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/profiler/docs"
+	"github.com/gin-gonic/gin"
 	swaggerfiles "github.com/swaggo/files"
 	ginswagger "github.com/swaggo/gin-swagger"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -60,7 +60,7 @@ func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
 //	@name						Authorization
 //	@description				Bearer and the token of POST /auth/login
 //	@security					Bearer
-func (s *service) routes(deps Deps) http.Handler {
+func (s *service) routes(deps Deps) *gin.Engine {
 	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(append([]string{web.SwaggerRoute}, deps.Public...)...), web.WithPortal(s.portal))
 	var (
 		people = web.Allow(token.User, token.Bank, token.Admin)
@@ -95,7 +95,7 @@ func (s *service) routes(deps Deps) http.Handler {
 }
 
 // internalRoutes are for other services, on a port that the gateway does not reach.
-func (s *service) internalRoutes(deps Deps) http.Handler {
+func (s *service) internalRoutes(deps Deps) *gin.Engine {
 	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(deps.Public...))
 	services := web.Allow(token.Service)
 
@@ -105,6 +105,13 @@ func (s *service) internalRoutes(deps Deps) http.Handler {
 
 	s.signIn.InternalRoutes(r)
 	return r
+}
+
+// Routes are the service's with those of signIn, and those of its internal port, for whoever compares
+// them with the gateway's file.
+func Routes(signIn SignIn) (outside, internal gin.RoutesInfo) {
+	s := &service{log: slog.New(slog.DiscardHandler), signIn: signIn}
+	return s.routes(Deps{}).Routes(), s.internalRoutes(Deps{}).Routes()
 }
 
 // parseKey refuses what databases do not take for text.
