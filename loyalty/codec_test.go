@@ -239,6 +239,8 @@ func TestCampaignWireForm(t *testing.T) {
 		{"no name", "name", `" "`, "missing"},
 		{"no programme", "reward_program", ``, "missing"},
 		{"programme not a key", "reward_program", `"a b"`, "not_a_key"},
+		{"a card number as a name", "name", `"5 % with 4111-1111-1111-1111"`, "looks_like_a_pan"},
+		{"a card number as a programme", "reward_program", `"4111-1111-1111-1111"`, "looks_like_a_pan"},
 		{"bad id", "id", `"1"`, "not_a_uuid"},
 		{"no id", "id", ``, ""},
 		{"field misspelt", "foreign_curency", `true`, "unknown_field"},

@@ -205,7 +205,7 @@ func strict(b []byte, into any, what string) error {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-			return FieldErrors{invalid(strings.Trim(name, `"`), "unknown_field", "is not a field of a %s", what)}
+			return FieldErrors{invalid(named(strings.Trim(name, `"`)), "unknown_field", "is not a field of a %s", what)}
 		}
 		return FieldErrors{jsonError(err, what)}
 	}
@@ -224,6 +224,8 @@ func text(errs *FieldErrors, field, s string, needed bool) string {
 		*errs = append(*errs, invalid(field, "too_long", "is longer than %d characters", MaxFieldRunes))
 	case strings.IndexByte(s, 0) >= 0:
 		*errs = append(*errs, invalid(field, "not_text", "has a NUL character"))
+	case StarPANs(s) != s:
+		*errs = append(*errs, invalid(field, "looks_like_a_pan", "looks like it holds a card number, which may not be kept here"))
 	}
 	return s
 }
@@ -310,7 +312,7 @@ func (q *DayQuotes) UnmarshalJSON(b []byte) error {
 	}
 	quotes := make(map[Currency]Decimal, len(w.Quotes))
 	for _, code := range sortedKeys(w.Quotes) {
-		field := "quotes." + code
+		field := "quotes." + named(code)
 		c, ok := ParseCurrency(code)
 		if !ok {
 			errs = append(errs, invalid(field, "unknown_currency", "%s is not an ISO 4217 currency with a minor unit", quote(code)))

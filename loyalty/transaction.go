@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -125,7 +127,7 @@ func (r *RawTransaction) parseAmounts(t *Transaction, home Currency, errs *Field
 			*errs = append(*errs, invalid("currency", "unknown_currency", "%s is not an ISO 4217 currency with a minor unit", quote(r.Currency)))
 		}
 	}
-	amount, err := parseAmount(r.Amount)
+	amount, err := ParseAmount(r.Amount)
 	switch {
 	case r.Amount == "":
 		err = missing("amount")
@@ -138,7 +140,7 @@ func (r *RawTransaction) parseAmounts(t *Transaction, home Currency, errs *Field
 	if r.SGDAmount == "" || ok && t.Currency == home {
 		return
 	}
-	given, err := parseAmount(r.SGDAmount)
+	given, err := ParseAmount(r.SGDAmount)
 	switch {
 	case err != nil:
 	case given.Sign()*amount.Sign() < 0:
@@ -150,9 +152,9 @@ func (r *RawTransaction) parseAmounts(t *Transaction, home Currency, errs *Field
 	t.HomeAmount = given
 }
 
-// parseAmount is ParseNumber that refuses a card number: columns that were swapped would bring it
+// ParseAmount is ParseNumber that refuses a card number: columns that were swapped would bring it
 // into the log, where no star can be put on a number.
-func parseAmount(s string) (Number, error) {
+func ParseAmount(s string) (Number, error) {
 	if len(s) >= minPAN && StarPANs(s) != s {
 		return Number{}, invalid("", "looks_like_a_pan", "%s looks like a card number, not like an amount", quote(s))
 	}
@@ -243,6 +245,51 @@ func DecodeRaw(data []byte) (RawTransaction, error) {
 		return raw, nil
 	}
 	return unmarshalTransaction(data)
+}
+
+// UnknownFields are, as FieldErrors, the fields of an object that a transaction does not have, and those
+// that are there twice. The object is valid JSON.
+func UnknownFields(body []byte) error {
+	var errs FieldErrors
+	seen := map[string]bool{}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
+		return nil // null: all of it is missing
+	}
+	for dec.More() {
+		name, err := dec.Token()
+		text, ok := name.(string)
+		if err != nil || !ok {
+			return nil
+		}
+		var skipped json.RawMessage
+		if err := dec.Decode(&skipped); err != nil && !errors.Is(err, io.EOF) {
+			return nil
+		}
+		switch {
+		case seen[text]:
+			errs.Add("", invalid(named(text), "twice", "is there twice"))
+		case !slices.Contains(Columns, text):
+			errs.Add("", invalid(named(text), "unknown_field", "is not a field of a transaction"))
+		}
+		seen[text] = true
+		if len(errs) == 10 { // enough to see what is meant
+			break
+		}
+	}
+	return errs.Err()
+}
+
+// named is the name of a field as somebody sent it, fit to be shown.
+func named(s string) string {
+	s = StarPANs(s)
+	if r := []rune(s); len(r) > 40 {
+		s = string(r[:40]) + "…"
+	}
+	if s == "" {
+		return `""`
+	}
+	return s
 }
 
 func unmarshalTransaction(data []byte) (RawTransaction, error) {

@@ -341,7 +341,7 @@ func (g *Gateway) mock(w http.ResponseWriter, r *request) {
 // requestID keeps the id that a request brings, if it can be written to a log.
 func requestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
-	if len(id) == 0 || len(id) > 64 {
+	if len(id) == 0 || len(id) > 64 || loyalty.StarPANs(id) != id {
 		return uuid.NewString()
 	}
 	for i := range len(id) {

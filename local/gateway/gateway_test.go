@@ -366,7 +366,7 @@ func TestRequestIDs(t *testing.T) {
 	for _, c := range []struct {
 		sent string
 		kept bool
-	}{{"abc-DEF_123", true}, {strings.Repeat("a", 64), true}, {strings.Repeat("a", 65), false}, {"", false}, {"a b", false}, {"a\nb", false}, {"a{b", false}, {"é", false}} {
+	}{{"abc-DEF_123", true}, {strings.Repeat("a", 64), true}, {strings.Repeat("a", 65), false}, {"", false}, {"a b", false}, {"a\nb", false}, {"a{b", false}, {"é", false}, {"4111-1111-1111-1111", false}} {
 		a := w.send("GET", "/campaign", "bank", withHeader("X-Request-Id", c.sent))
 		id := a.Header.Get("X-Request-Id")
 		if (id == c.sent) != c.kept || id == "" {

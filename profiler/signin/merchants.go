@@ -101,6 +101,9 @@ func (w limitsWire) limits() (Limits, error) {
 		m = strings.TrimSpace(m)
 		n := len(errs)
 		text(&errs, "merchants", m, 256)
+		if loyalty.StarPANs(m) != m {
+			errs.Add("", web.Invalid("merchants", "looks_like_a_pan", "has an entry that looks like it holds a card number, which may not be kept here"))
+		}
 		if len(errs) == n {
 			out.Merchants = append(out.Merchants, m)
 		}
@@ -127,7 +130,11 @@ func (w limitsWire) limits() (Limits, error) {
 			errs.Add("", web.Invalid("daily_sums", "unknown_currency", "has a currency that is not an ISO 4217 currency with a minor unit"))
 			break
 		}
-		money, err := loyalty.ParseMoney(string(d.Amount), currency)
+		var money loyalty.Money
+		number, err := loyalty.ParseAmount(string(d.Amount))
+		if err == nil {
+			money, err = number.Money(currency)
+		}
 		switch {
 		case len(d.Amount) == 0:
 			err = errors.New("is missing")
@@ -212,7 +219,7 @@ func (s *Service) putLimits(c *gin.Context) {
 		limits Limits
 	)
 	if err == nil {
-		err = bind(c, &body)
+		err = web.Bind(c, &body)
 	}
 	if err == nil {
 		limits, err = body.limits()
@@ -349,7 +356,7 @@ func (s *Service) spend(c *gin.Context) {
 	a, err := s.client(c, token.Merchant)
 	var body SpendBody
 	if err == nil {
-		err = bind(c, &body)
+		err = web.Bind(c, &body)
 	}
 	var what Spend
 	if err == nil {
