@@ -140,8 +140,11 @@ func (s *service) campaignFilter(params url.Values) (CampaignFilter, error) {
 // textParam refuses what databases do not take for text.
 func textParam(errs *loyalty.FieldErrors, params url.Values, name string) string {
 	text := params.Get(name)
-	if !utf8.ValidString(text) || strings.IndexByte(text, 0) >= 0 {
+	switch {
+	case !utf8.ValidString(text) || strings.IndexByte(text, 0) >= 0:
 		errs.Add("", &loyalty.FieldError{Field: name, Code: "not_text", Reason: "is not text"})
+	case utf8.RuneCountInString(text) > loyalty.MaxFieldRunes:
+		errs.Add("", &loyalty.FieldError{Field: name, Code: "too_long", Reason: fmt.Sprintf("is longer than %d characters", loyalty.MaxFieldRunes)})
 	}
 	return text
 }

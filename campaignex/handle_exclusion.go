@@ -110,5 +110,8 @@ func exclusionFilter(params url.Values) (f ExclusionFilter, err error) {
 	if f.MCC, err = loyalty.ParseMCC(params.Get("mcc")); err != nil {
 		return f, named("mcc", err)
 	}
+	if f.MCC == 0 && params.Get("mcc") != "" {
+		return f, &loyalty.FieldError{Field: "mcc", Code: "not_an_mcc", Reason: "must be a merchant category code, 1 to 9999"}
+	}
 	return f, nil
 }

@@ -1,7 +1,6 @@
 package campaignex
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -30,12 +29,12 @@ import (
 //	@Failure		503	{object}	ErrorBody
 //	@Router			/campaign/try [post]
 func (s *service) try(c *gin.Context) {
-	var body json.RawMessage
+	var body tried
 	if err := web.Bind(c, &body); err != nil {
 		web.Fail(c, err)
 		return
 	}
-	t, drafts, err := readTry(body, s.cfg.Home)
+	t, drafts, err := body.read(s.cfg.Home)
 	if err != nil {
 		web.Fail(c, err)
 		return
@@ -57,18 +56,26 @@ type drafts struct {
 	exclusions []loyalty.Exclusion
 }
 
-func readTry(body []byte, home loyalty.Currency) (t loyalty.Transaction, d drafts, err error) {
-	var w struct {
-		Transaction json.RawMessage   `json:"transaction"`
-		Campaigns   []json.RawMessage `json:"campaigns"`
-		Exclusions  []json.RawMessage `json:"exclusions"`
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&w); err != nil {
-		return t, d, web.Invalid("", "wrong_type", `the body must be {"transaction": {…}, "campaigns": […], "exclusions": […]}`)
-	}
+// tried is what POST /campaign/try takes.
+type tried struct {
+	Transaction json.RawMessage   `json:"transaction"`
+	Campaigns   []json.RawMessage `json:"campaigns"`
+	Exclusions  []json.RawMessage `json:"exclusions"`
+}
+
+// maxDrafts is how many campaigns or exclusions may be tried at once.
+const maxDrafts = 1000
+
+func (w *tried) read(home loyalty.Currency) (t loyalty.Transaction, d drafts, err error) {
 	var errs loyalty.FieldErrors
+	for name, n := range map[string]int{"campaigns": len(w.Campaigns), "exclusions": len(w.Exclusions)} {
+		if n > maxDrafts {
+			errs.Add("", &loyalty.FieldError{Field: name, Code: "too_long", Reason: fmt.Sprintf("has more than %d entries", maxDrafts)})
+		}
+	}
+	if len(errs) > 0 {
+		return t, d, errs
+	}
 	if len(w.Transaction) == 0 || string(w.Transaction) == "null" {
 		errs.Add("", &loyalty.FieldError{Field: "transaction", Code: "missing", Reason: "is missing"})
 	} else if t, err = readTried(w.Transaction, home); err != nil {
@@ -88,6 +95,9 @@ func readTried(body json.RawMessage, home loyalty.Currency) (loyalty.Transaction
 		if body, err = ruleapi.Writable(body, field, value); err != nil {
 			return loyalty.Transaction{}, err
 		}
+	}
+	if err := loyalty.UnknownFields(body); err != nil {
+		return loyalty.Transaction{}, err
 	}
 	return loyalty.DecodeTransaction(body, home)
 }

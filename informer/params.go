@@ -93,6 +93,8 @@ func (p *params) text(field string) string {
 	switch {
 	case !utf8.ValidString(text):
 		p.fail(field, "not_utf8", "is not valid UTF-8")
+	case strings.IndexByte(text, 0) >= 0:
+		p.fail(field, "not_text", "has a NUL character")
 	case utf8.RuneCountInString(text) > loyalty.MaxFieldRunes:
 		p.fail(field, "too_long", "is longer than "+strconv.Itoa(loyalty.MaxFieldRunes)+" characters")
 	}

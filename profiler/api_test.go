@@ -323,7 +323,7 @@ func cardBody(owner, more string) string {
 
 func TestAnAccountsLife(t *testing.T) {
 	b := open(t)
-	made := b.want(201, "bank", "POST", "/user", userBody(1, `,"password":"Correct-Horse","confirm_password":"Correct-Horse","colour":"red"`))
+	made := b.want(201, "bank", "POST", "/user", userBody(1, `,"password":"Correct-Horse","confirm_password":"Correct-Horse"`))
 	id := made.id(t)
 	made.has(t, `"first_name":"Ann"`, `"phone":"+6591234567"`, `"Role":"user"`, `"IsNew":true`, `"CreditCards":[]`, `"CreatedAt":"2021-09-01T12:00:00Z"`, `"locked":false`, `"reward_emails":true`).
 		hasNot(t, "Correct", "hash", "warnings")

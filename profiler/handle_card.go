@@ -103,7 +103,7 @@ func sendCard(c *gin.Context, status int, card Card) {
 func (s *service) createCard(c *gin.Context) {
 	ctx := c.Request.Context()
 	var body CardBody
-	if err := web.Bind(c, &body); err != nil {
+	if err := web.Bind(c, &body, cardAnswers...); err != nil {
 		web.Fail(c, err)
 		return
 	}

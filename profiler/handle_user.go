@@ -248,7 +248,7 @@ func sendUser(c *gin.Context, status int, u User, warnings ...string) {
 func (s *service) createUser(c *gin.Context) {
 	ctx := c.Request.Context()
 	var body UserBody
-	if err := web.Bind(c, &body); err != nil {
+	if err := web.Bind(c, &body, userAnswers...); err != nil {
 		web.Fail(c, err)
 		return
 	}
@@ -380,7 +380,7 @@ func (s *service) putUser(c *gin.Context) {
 		return
 	}
 	var body UserBody
-	if err := web.Bind(c, &body); err != nil {
+	if err := web.Bind(c, &body, userAnswers...); err != nil {
 		web.Fail(c, err)
 		return
 	}

@@ -69,7 +69,7 @@ type ErrorBody struct {
 }
 
 // UserBody is an account as it is sent. What is not there, or null, stays as it is, or as it is by
-// default; other fields are ignored.
+// default. What an answer adds is ignored; other fields are refused.
 type UserBody struct {
 	ID              *string `json:"id,omitempty" format:"uuid"` // by default a new one
 	FirstName       *string `json:"first_name" example:"Ann"`
@@ -82,6 +82,12 @@ type UserBody struct {
 	Password        *string `json:"password,omitempty" format:"password"`         // the first one; POST only
 	ConfirmPassword *string `json:"confirm_password,omitempty" format:"password"` // the same again
 }
+
+// What answers add to what is sent. Sent back, it is ignored.
+var (
+	userAnswers = []string{"IsNew", "version", "CreatedAt", "UpdatedAt", "CreditCards", "warnings"}
+	cardAnswers = []string{"version", "created_at", "updated_at"}
+)
 
 // UserItem is an account as it is answered.
 type UserItem struct {

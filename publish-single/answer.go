@@ -41,6 +41,7 @@ var (
 	errNoLimits   = failure{status: http.StatusForbidden, code: codeNotYours, message: "your account has no limits yet, and this bank takes transactions only from merchants that have; ask the bank to set them"}
 	errMediaType  = failure{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: "send the transaction as application/json, in UTF-8 and not compressed"}
 	errTooLarge   = failure{status: http.StatusRequestEntityTooLarge, code: "too_large", message: "the body has more than 65536 bytes; a transaction has a few hundred"}
+	errNotText    = failure{status: http.StatusBadRequest, code: "not_json", message: "the body is not valid UTF-8"}
 	errNoBody     = failure{status: http.StatusBadRequest, code: "no_body", message: "the request has no body"}
 	errNoKeys     = failure{status: http.StatusServiceUnavailable, code: "keys_unavailable", message: "who calls cannot be verified just now; send the same again in a few seconds"}
 	errNoProfiler = failure{status: http.StatusServiceUnavailable, code: "accounts_unavailable", message: "what your account may send cannot be looked up just now; nothing was sent; send the same again in a few seconds"}

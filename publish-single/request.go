@@ -1,15 +1,12 @@
 package publish
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
-	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
@@ -58,8 +55,8 @@ func requestID(e *events.APIGatewayProxyRequest) string {
 	return uuid.NewString()
 }
 
-func saneID(s string) bool {
-	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(c rune) bool {
+func saneID(s string) bool { // it goes into logs and into Kafka
+	return s != "" && len(s) <= 64 && loyalty.StarPANs(s) == s && !strings.ContainsFunc(s, func(c rune) bool {
 		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-')
 	})
 }
@@ -124,6 +121,8 @@ func (r *request) body() ([]byte, error) {
 		return nil, &errTooLarge
 	case strings.TrimSpace(body) == "":
 		return nil, &errNoBody
+	case strings.ContainsRune(body, utf8.RuneError): // what the gateway makes of bytes that are no text
+		return nil, &errNotText
 	}
 	return []byte(body), nil
 }
@@ -143,7 +142,7 @@ func (r *request) transaction(account string, home loyalty.Currency) (loyalty.Tr
 	}
 	// A field that is misspelt would be taken for one that is not there: the transaction would earn
 	// something else than it should.
-	errs.Add("", unknownFields(body))
+	errs.Add("", loyalty.UnknownFields(body))
 	if len(errs) > 0 {
 		return loyalty.Transaction{}, errs
 	}
@@ -160,49 +159,4 @@ func (r *request) transaction(account string, home loyalty.Currency) (loyalty.Tr
 // IdempotentID is the id of a transaction that has none, but was sent with an Idempotency-Key.
 func IdempotentID(card uuid.UUID, account, key string) uuid.UUID {
 	return uuid.NewSHA1(card, []byte(account+"\n"+key))
-}
-
-// unknownFields are the fields of an object that a transaction does not have, and those that are there
-// twice. The object is valid JSON.
-func unknownFields(body []byte) error {
-	var errs loyalty.FieldErrors
-	seen := map[string]bool{}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
-		return nil // null: all of it is missing
-	}
-	for dec.More() {
-		name, err := dec.Token()
-		text, ok := name.(string)
-		if err != nil || !ok {
-			return nil
-		}
-		var skipped json.RawMessage
-		if err := dec.Decode(&skipped); err != nil && !errors.Is(err, io.EOF) {
-			return nil
-		}
-		switch {
-		case seen[text]:
-			errs.Add("", invalid(named(text), "twice", "is there twice"))
-		case !slices.Contains(loyalty.Columns, text):
-			errs.Add("", invalid(named(text), "unknown_field", "is not a field of a transaction"))
-		}
-		seen[text] = true
-		if len(errs) == 10 { // enough to see what is meant
-			break
-		}
-	}
-	return errs.Err()
-}
-
-// named is the name of a field as somebody sent it, fit to be shown.
-func named(s string) string {
-	s = loyalty.StarPANs(s)
-	if r := []rune(s); len(r) > 40 {
-		s = string(r[:40]) + "…"
-	}
-	if s == "" {
-		return `""`
-	}
-	return s
 }

@@ -100,8 +100,10 @@ func writeError(c *gin.Context, e *Error, fields map[string]string) {
 	write(c, e.Status, body)
 }
 
-// Bind reads the request's body, one JSON value, into v. Its errors are for Fail.
-func Bind(c *gin.Context, v any) error {
+// Bind reads the request's body into v: one JSON object of v's fields and no others, or, where v reads
+// JSON by itself, one JSON value. What a client sends back of an answer, and may not write, is named in
+// ignored. Bind's errors are for Fail.
+func Bind(c *gin.Context, v any, ignored ...string) error {
 	if c.Request.Body == nil {
 		return &Error{Status: http.StatusBadRequest, Code: "no_body", Message: "the request has no body"}
 	}
@@ -126,7 +128,7 @@ func Bind(c *gin.Context, v any) error {
 	)
 	switch {
 	case err == nil:
-		return nil
+		return onlyFields(body, v, ignored)
 	case errors.As(err, &fields), errors.As(err, &field):
 		return err
 	case errors.As(err, &syntax):
@@ -137,4 +139,39 @@ func Bind(c *gin.Context, v any) error {
 		return Invalid(typed.Field, "wrong_type", "cannot be a JSON %s", typed.Value)
 	}
 	return &Error{Status: http.StatusBadRequest, Code: "not_json", Message: "the body cannot be read: " + loyalty.StarPANs(err.Error())}
+}
+
+// onlyFields refuses what v would have passed over. The body is valid JSON.
+func onlyFields(body []byte, v any, ignored []string) error {
+	if _, itself := v.(json.Unmarshaler); itself {
+		return nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
+		return &Error{http.StatusBadRequest, "not_json", "the body must be a JSON object"}
+	}
+	if len(ignored) > 0 {
+		for _, name := range ignored {
+			delete(fields, name)
+		}
+		var err error
+		if body, err = json.Marshal(fields); err != nil {
+			return fmt.Errorf("reading a body: %w", err)
+		}
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(v)
+	if err == nil {
+		return nil
+	}
+	name, ok := strings.CutPrefix(err.Error(), "json: unknown field ")
+	if !ok {
+		return fmt.Errorf("reading a body: %w", err)
+	}
+	name = loyalty.StarPANs(strings.Trim(name, `"`))
+	if r := []rune(name); len(r) > 40 {
+		name = string(r[:40]) + "…"
+	}
+	return Invalid(name, "unknown_field", "is not a field of this request")
 }

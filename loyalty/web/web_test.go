@@ -40,7 +40,7 @@ func fixture(t *testing.T, opts ...Option) (*gin.Engine, *bytes.Buffer) {
 			Name string      `json:"name"`
 			MCC  loyalty.MCC `json:"mcc"`
 		}
-		if err := Bind(c, &v); err != nil {
+		if err := Bind(c, &v, "version"); err != nil {
 			Fail(c, err)
 			return
 		}
@@ -98,6 +98,10 @@ func TestAnswers(t *testing.T) {
 		{"two bodies", "POST", "/bind", `{} {}`, 400, `{"error":"the body is not valid JSON at byte 4: invalid character '{' after top-level value","code":"not_json"}`},
 		{"not UTF-8", "POST", "/bind", "{\"name\":\"\xff\"}", 400, `{"error":"the body is not valid UTF-8","code":"not_json"}`},
 		{"a list in place of an object", "POST", "/bind", `[]`, 400, `{"error":"the body must be another JSON value than a array","code":"not_json"}`},
+		{"null in place of an object", "POST", "/bind", `null`, 400, `{"error":"the body must be a JSON object","code":"not_json"}`},
+		{"a field that is not there", "POST", "/bind", `{"name":"x","nmae":"y"}`, 400, `{"error":"nmae is not a field of this request","code":"invalid","fields":{"nmae":"is not a field of this request"}}`},
+		{"a field that is a card number", "POST", "/bind", `{"4111111111111111":1}`, 400, `{"error":"************1111 is not a field of this request","code":"invalid","fields":{"************1111":"is not a field of this request"}}`},
+		{"what answers add is ignored", "POST", "/bind", `{"name":"x","version":7}`, 200, `{"data":"x"}`},
 		{"a wrong type names the field", "POST", "/bind", `{"mcc":"x"}`, 400, `{"error":"mcc cannot be a JSON string","code":"invalid","fields":{"mcc":"cannot be a JSON string"}}`},
 		{"too long", "POST", "/bind", `{"name":"` + long + `"}`, 413, `{"error":"the body has more than 1048576 bytes","code":"too_large"}`},
 		{"a route may take more", "POST", "/bind/large", `{"name":"` + long + `"}`, 200, `{"data":"` + long + `"}`},

@@ -125,7 +125,7 @@ func credentials(c *gin.Context) (id, secret string, basic bool, err error) {
 		for name, value := range fields {
 			text, ok := value.(string)
 			if !ok {
-				return bad("each field of the body must be a text")
+				return bad(shown(name) + " must be a text")
 			}
 			form.Set(name, text)
 		}
@@ -140,7 +140,7 @@ func credentials(c *gin.Context) (id, secret string, basic bool, err error) {
 		case "grant_type", "client_id", "client_secret", "scope":
 		default:
 			if kind == "application/json" {
-				return bad("a field is not one of grant_type, client_id, client_secret, scope")
+				return bad(shown(name) + " is not one of grant_type, client_id, client_secret, scope")
 			} // RFC 6749, 3.2: unrecognized parameters of a form are ignored
 		}
 	}
@@ -175,6 +175,17 @@ func credentials(c *gin.Context) (id, secret string, basic bool, err error) {
 		return "", "", basic, refuse(http.StatusUnauthorized, "invalid_client", "the client or its secret is not right")
 	}
 	return parsed.String(), secret, basic, nil
+}
+
+// shown is a field's name as an error_description may have it (RFC 6749, 5.2: ASCII without quotes).
+func shown(name string) string {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-'
+	}
+	if name == "" || len(name) > 40 || loyalty.StarPANs(name) != name || strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
+		return "a field"
+	}
+	return name
 }
 
 // SecretItem is a secret that a client has; what it is was shown once.

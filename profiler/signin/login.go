@@ -66,7 +66,7 @@ var (
 //	@Router		/auth/login [post]
 func (s *Service) login(c *gin.Context) {
 	var body LoginBody
-	if err := bind(c, &body); err != nil {
+	if err := web.Bind(c, &body); err != nil {
 		fail(c, err)
 		return
 	}

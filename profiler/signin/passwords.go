@@ -51,7 +51,7 @@ type PasswordBody struct {
 //	@Router			/auth/password [post]
 func (s *Service) changePassword(c *gin.Context) {
 	var body PasswordBody
-	if err := bind(c, &body); err != nil {
+	if err := web.Bind(c, &body); err != nil {
 		fail(c, err)
 		return
 	}
@@ -164,7 +164,7 @@ type ForgotBody struct {
 //	@Router			/auth/forgot [post]
 func (s *Service) forgot(c *gin.Context) {
 	var body ForgotBody
-	err := bind(c, &body)
+	err := web.Bind(c, &body)
 	if err == nil {
 		var errs loyalty.FieldErrors
 		text(&errs, "email", body.Email, maxEmail)
@@ -234,7 +234,7 @@ type ResetBody struct {
 //	@Router			/auth/reset [post]
 func (s *Service) reset(c *gin.Context) {
 	var body ResetBody
-	err := bind(c, &body)
+	err := web.Bind(c, &body)
 	if err == nil {
 		var errs loyalty.FieldErrors
 		text(&errs, "token", body.Token, maxText)

@@ -33,7 +33,7 @@ type RefreshBody struct {
 //	@Router			/auth/refresh [post]
 func (s *Service) refresh(c *gin.Context) {
 	var body RefreshBody
-	err := bind(c, &body)
+	err := web.Bind(c, &body)
 	if err == nil {
 		var errs loyalty.FieldErrors
 		text(&errs, "refresh_token", body.RefreshToken, maxText)
@@ -101,7 +101,15 @@ type LogoutBody struct {
 func (s *Service) logout(c *gin.Context) {
 	var body LogoutBody
 	if c.Request.ContentLength != 0 {
-		if err := bind(c, &body); err != nil {
+		if err := web.Bind(c, &body); err != nil {
+			fail(c, err)
+			return
+		}
+	}
+	if body.RefreshToken != "" {
+		var errs loyalty.FieldErrors
+		text(&errs, "refresh_token", body.RefreshToken, maxText)
+		if err := errs.Err(); err != nil {
 			fail(c, err)
 			return
 		}

@@ -101,7 +101,7 @@ type CodeBody struct {
 //	@Router			/auth/totp/confirm [post]
 func (s *Service) confirmFactor(c *gin.Context) {
 	var body CodeBody
-	err := bind(c, &body)
+	err := web.Bind(c, &body)
 	if err == nil {
 		var errs loyalty.FieldErrors
 		text(&errs, "code", body.Code, 16)

@@ -1,12 +1,8 @@
 package signin
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/netip"
 	"strings"
 	"unicode"
@@ -27,50 +23,6 @@ const (
 	maxEmail = 254 // RFC 5321, 4.5.3.1.3
 	maxText  = 1024
 )
-
-// bind reads a body of exactly the fields of v.
-func bind(c *gin.Context, v any) error {
-	if c.Request.Body == nil {
-		return web.Bind(c, v)
-	}
-	body, err := io.ReadAll(c.Request.Body)
-	c.Request.Body = again{bytes.NewReader(body), err}
-	if err := web.Bind(c, v); err != nil {
-		return err
-	}
-	if first := bytes.TrimSpace(body); len(first) == 0 || first[0] != '{' {
-		return &web.Error{Status: http.StatusBadRequest, Code: "not_json", Message: "the body must be a JSON object"}
-	}
-	strict := json.NewDecoder(bytes.NewReader(body))
-	strict.DisallowUnknownFields()
-	if err := strict.Decode(v); err != nil {
-		if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-			name = strings.Trim(name, `"`)
-			if r := []rune(name); len(r) > 40 {
-				name = string(r[:40]) + "…"
-			}
-			return web.Invalid(loyalty.StarPANs(name), "unknown_field", "is not a field of this request")
-		}
-		return err
-	}
-	return nil
-}
-
-// again is a body that was read: its bytes, and how it ended.
-type again struct {
-	*bytes.Reader
-	err error
-}
-
-func (a again) Read(p []byte) (int, error) {
-	n, err := a.Reader.Read(p)
-	if err == io.EOF && a.err != nil {
-		err = a.err
-	}
-	return n, err
-}
-
-func (again) Close() error { return nil }
 
 // fail answers an error; who came to a full queue is told when to come again.
 func fail(c *gin.Context, err error) {
