@@ -128,7 +128,12 @@ func (t *tally) refuse(raw *loyalty.RawTransaction, err error) {
 	}
 	r.rows++
 	if c, ok := loyalty.ParseCurrency(strings.TrimSpace(raw.Currency)); ok {
-		if m, err := loyalty.ParseMoney(strings.TrimSpace(raw.Amount), c); err == nil {
+		// A card number in the wrong column is no money, and must not come into a report as a sum.
+		n, err := loyalty.ParseAmount(strings.TrimSpace(raw.Amount))
+		if err != nil {
+			return
+		}
+		if m, err := n.Money(c); err == nil {
 			t.refusedMoney.add(m)
 			r.money.add(m)
 		}

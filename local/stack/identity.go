@@ -88,6 +88,9 @@ func (s *Stack) startMail(ctx context.Context, log *slog.Logger) (mailer.Sender,
 	}, time.Now)
 }
 
+// MailAddress is host:port of the mailbox, which takes mail by SMTP.
+func (s *Stack) MailAddress() string { return s.mail.Addr() }
+
 // startProfiler starts profiler with sign-in, and makes the first admin if there is none.
 func (s *Stack) startProfiler(ctx context.Context, g *errgroup.Group, n network, id *identity, sender mail.Sender, log *slog.Logger) error {
 	ring, err := keys.File(filepath.Join(s.Data, "token-keys.pem"))

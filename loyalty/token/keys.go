@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/go-jose/go-jose/v4"
 )
 
@@ -23,7 +24,7 @@ func (f Fixed) Key(_ context.Context, id string) (jose.JSONWebKey, error) {
 			return k, nil
 		}
 	}
-	return jose.JSONWebKey{}, fmt.Errorf("%w: there is no key %q", ErrInvalid, id)
+	return jose.JSONWebKey{}, fmt.Errorf("%w: there is no key %q", ErrInvalid, loyalty.StarPANs(id))
 }
 
 const (
