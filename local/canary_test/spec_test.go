@@ -96,8 +96,6 @@ type field struct {
 	required bool
 }
 
-func (f field) root() string { return f.at[0].(string) }
-
 // fields are all the places of a schema.
 func fields(s *openapi3.Schema, prefix field) (all []field) {
 	add := func(f field) {
