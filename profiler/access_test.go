@@ -46,9 +46,6 @@ var access = []struct {
 
 var callers = [8]string{"", "new", "user", "other", "merchant", "bank", "admin", "service"}
 
-// ofSignIn are parts of the routes that sign-in adds, whose own tests hold them.
-var ofSignIn = []string{"/auth/", "/unsubscribe", "/.well-known/", "/first-password", "/totp", "/secret", "/limits", "/internal/session", "/internal/merchant"}
-
 func TestWhoMayDoWhat(t *testing.T) {
 	described := map[string]bool{}
 	var api struct {
