@@ -64,8 +64,6 @@ func (d *desk) InternalRoutes(r gin.IRouter) {
 	r.GET("/internal/session/:id", web.Allow(token.Service), func(c *gin.Context) { web.Data(c, http.StatusOK, "on") })
 }
 
-func (d *desk) Run(ctx context.Context) { <-ctx.Done() }
-
 func (d *desk) Fresh() gin.HandlerFunc {
 	return func(c *gin.Context) {
 		d.mu.Lock()

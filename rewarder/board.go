@@ -119,6 +119,9 @@ func (b *board) hold(ctx context.Context) error {
 			if !ok {
 				return errors.New("the lease was lost")
 			}
+			if err := b.confirm(ctx, lease.ID); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -146,6 +149,32 @@ func (b *board) flush(ctx context.Context, lease clientv3.LeaseID) error {
 		maps.Copy(b.dirty, dirty)
 	}
 	return err
+}
+
+// confirm writes what is wanted and does not stand under the lease: when a partition changes hands, a
+// write of the one before that comes late takes the key's place, and is then taken away with it.
+func (b *board) confirm(ctx context.Context, lease clientv3.LeaseID) error {
+	b.mu.Lock()
+	wanted := maps.Clone(b.wanted)
+	b.mu.Unlock()
+	ops := make([]clientv3.Op, 0, len(wanted))
+	for partition, f := range wanted {
+		value, err := json.Marshal(f)
+		if err != nil {
+			return fmt.Errorf("writing what is in force: %w", err)
+		}
+		key := rulebook.InForceKey(b.topic, partition)
+		ops = append(ops, clientv3.OpTxn([]clientv3.Cmp{clientv3.Compare(clientv3.LeaseValue(key), "=", lease)},
+			nil, []clientv3.Op{clientv3.OpPut(key, string(value), clientv3.WithLease(lease))}))
+	}
+	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
+	defer cancel()
+	for some := range slices.Chunk(ops, 100) {
+		if _, err := b.cli.Txn(ctx).Then(some...).Commit(); err != nil {
+			return fmt.Errorf("looking whether what is in force is shown: %w", err)
+		}
+	}
+	return nil
 }
 
 func (b *board) write(ctx context.Context, lease clientv3.LeaseID, put map[int32]rulebook.InForce, remove []int32) error {

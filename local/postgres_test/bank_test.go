@@ -49,6 +49,7 @@ func TestTheProgramsOfABank(t *testing.T) {
 
 	campaignex := launch(t, build(t, "campaignex"), "DB_CONN_STRING="+campaigns.Database(t), etcdAt)
 	profiler := launch(t, build(t, "profiler"), "DB_CONN_STRING="+cardTypes.Database(t), etcdAt)
+	profiler.signIn()
 	profiler.until(201, "POST", "/card/type", programs[1].body)
 	campaignex.until(201, "POST", "/campaign", strings.Replace(campaignBody, `"reward_program":"p"`, `"reward_program":"gold"`, 1))
 

@@ -5,6 +5,7 @@ package postgres_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,6 +39,9 @@ type program struct {
 
 	token string // of an admin
 }
+
+// The first admin of profiler, who has to choose another password.
+const adminEmail, adminFirst, adminPassword = "ann@bank.example", "quartz-harbour-spindle-41", "velvet-orchard-comet-77"
 
 type lockedBuffer struct {
 	mu sync.Mutex
@@ -88,9 +92,17 @@ func launch(t *testing.T, bin string, env ...string) *program {
 	identity := profiletest.Start(t)
 	p.token = identity.Account(t, "ann", token.Admin)
 	p.cmd.Env = append([]string{
-		"PORT=" + port, "SHUTDOWN_DELAY=0s", "JWKS_URL=" + identity.URL + "/.well-known/jwks.json",
+		"PORT=" + port, "SHUTDOWN_DELAY=0s", "INTERNAL_PORT=" + freePort(t), "JWKS_URL=" + identity.URL + "/.well-known/jwks.json",
 		"PROFILER_ENDPOINT=" + identity.URL, "PROFILER_INTERNAL_ENDPOINT=" + identity.URL, "CLIENT_SECRET=" + profiletest.Secret,
 	}, env...)
+	if filepath.Base(bin) == "profiler" { // who signs tokens, and needs no more of those above
+		p.token = ""
+		p.cmd.Env = append([]string{
+			"PORT=" + port, "SHUTDOWN_DELAY=0s", "INTERNAL_PORT=" + freePort(t), "DATA_KEY=" + base64.StdEncoding.EncodeToString(make([]byte, 32)),
+			"JWT_KEY_FILE=" + filepath.Join(t.TempDir(), "keys.pem"), "PORTAL_ORIGIN=https://portal.example", "REQUIRE_MFA=false",
+			"MAIL_FROM=Bank <rewards@bank.example>", "SMTP_HOST=127.0.0.1", "SMTP_TLS=none", "ADMIN_EMAIL=" + adminEmail, "ADMIN_PASSWORD=" + adminFirst,
+		}, env...)
+	}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -135,7 +147,9 @@ func (p *program) ask(method, path, body string) (int, string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+p.token)
+	if p.token != "" {
+		req.Header.Set("Authorization", "Bearer "+p.token)
+	}
 	res, err := p.http.Do(req)
 	if err != nil {
 		return 0, err.Error()
@@ -146,6 +160,27 @@ func (p *program) ask(method, path, body string) (int, string) {
 		return 0, err.Error()
 	}
 	return res.StatusCode, string(b)
+}
+
+// signIn makes profiler's first admin sign in, choose another password, and sign in again.
+func (p *program) signIn() {
+	p.t.Helper()
+	login := func(password string) {
+		p.t.Helper()
+		p.token = ""
+		answer := p.until(200, "POST", "/auth/login", fmt.Sprintf(`{"email":%q,"password":%q}`, adminEmail, password))
+		var session struct{ Data struct{ Token string } }
+		if err := json.Unmarshal([]byte(answer), &session); err != nil || session.Data.Token == "" {
+			p.t.Fatalf("signing in is answered %s (%v)", answer, err)
+		}
+		p.token = session.Data.Token
+	}
+	login(adminFirst)
+	if status, answer := p.ask("GET", "/card/type", ""); status != 403 {
+		p.t.Errorf("with the first password it answers %d %s", status, answer)
+	}
+	p.until(200, "POST", "/auth/password", fmt.Sprintf(`{"email":%q,"old_password":%q,"password":%q,"confirm_password":%[3]q}`, adminEmail, adminFirst, adminPassword))
+	login(adminPassword)
 }
 
 // until asks until it gets the status that it wants, and returns the answer.
@@ -245,6 +280,9 @@ func outages(t *testing.T, bin string, test subject, member *etcd.Server) {
 		t.Fatal(err)
 	}
 	p.until(200, "GET", "/health", "")
+	if test.service == "profiler" {
+		p.signIn()
+	}
 	p.until(201, "POST", test.path, test.body)
 	p.shows(test.path, `"published":true`)
 

@@ -164,8 +164,11 @@ func (s *Stack) startGateway(n network, id *identity, files *uploads.Handler, ex
 }
 
 // loopback says whether only this machine reaches the gateway.
-func (s *Stack) loopback() bool {
-	host, _, err := net.SplitHostPort(s.Listen)
+func (s *Stack) loopback() bool { return Loopback(s.Listen) }
+
+// Loopback says whether only this machine reaches an address.
+func Loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return false
 	}

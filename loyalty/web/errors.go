@@ -148,7 +148,7 @@ func onlyFields(body []byte, v any, ignored []string) error {
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
-		return &Error{http.StatusBadRequest, "not_json", "the body must be a JSON object"}
+		return &Error{Status: http.StatusBadRequest, Code: "not_json", Message: "the body must be a JSON object"}
 	}
 	if len(ignored) > 0 {
 		for _, name := range ignored {
