@@ -93,7 +93,8 @@ func (h *Handler) answer(status int, requestID string, headers map[string]string
 		StatusCode: status,
 		Headers: map[string]string{
 			"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store",
-			"X-Content-Type-Options": "nosniff", "X-Request-Id": requestID,
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "X-Request-Id": requestID,
 		},
 		Body: b.String(),
 	}

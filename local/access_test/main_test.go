@@ -228,13 +228,23 @@ func (w *world) people(ctx context.Context) error {
 	}
 	w.tokens[other] = another.session.Token
 	w.ids = map[string]string{"user": w.userID, "merchant": w.samples[token.Merchant].ID, "type": "scis_premiummiles", "day": "2019-09-02", "secret": uuid.NewString()}
-	for name, make := range map[string]func() (string, error){"card": w.newCard, "campaign": w.newCampaign, "exclusion": w.newExclusion} {
+	for name, make := range map[string]func() (string, error){"card": w.newCard, "campaign": w.newCampaign, "exclusion": w.newExclusion, "upload": w.newUpload} {
 		if w.ids[name], err = make(); err != nil {
 			return err
 		}
 	}
 	w.card = w.ids["card"]
 	return nil
+}
+
+// newUpload asks for an upload.
+func (w *world) newUpload() (string, error) {
+	var out struct{ Data struct{ ID string } }
+	a, err := w.send(bank, "POST", "/upload", `{"kind":"spend","filename":"a.csv"}`)
+	if err == nil {
+		err = a.read(201, &out)
+	}
+	return out.Data.ID, err
 }
 
 type session struct {

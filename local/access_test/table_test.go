@@ -95,6 +95,12 @@ var door = []row{
 	{"GET /reward/total/{cardId}", "/reward/total/{card}", "", [9]int{401, 403, 200, 404, 403, 403, 200, 403, 403}},
 	{"GET /reward/summary/{cardId}", "/reward/summary/{card}", "", [9]int{401, 403, 200, 404, 403, 403, 200, 403, 403}},
 
+	{"GET /publish/presigned", "", "", [9]int{401, 403, 403, 403, 403, 200, 200, 403, 403}},
+	{"GET /user/presigned", "", "", [9]int{401, 403, 403, 403, 403, 200, 200, 403, 403}},
+	{"GET /upload", "", "", [9]int{401, 403, 403, 403, 403, 200, 200, 403, 403}},
+	{"POST /upload", "", `{"kind":"spend","filename":"a.csv"}`, [9]int{401, 403, 403, 403, 403, 201, 201, 403, 403}},
+	{"GET /upload/{id}", "/upload/{upload}", "", [9]int{401, 403, 403, 403, 403, 200, 200, 403, 403}},
+	{"POST /upload/{id}/complete", "/upload/{upload}/complete", `{"parts":[{"number":1,"etag":"x"}]}`, [9]int{401, 403, 403, 403, 403, 409, 409, 403, 403}}, // it comes in one piece
 	{"POST /publish", "", "{spend}", [9]int{401, 403, 403, 403, 202, 202, 202, 403, 403}},
 }
 
@@ -139,7 +145,7 @@ var internal = map[string][]string{
 }
 
 // lambdas are those that the gateway's file may name.
-var lambdas = []string{"publish-single"}
+var lambdas = []string{"publish-single", "uploads"}
 
 var methods = []string{"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"}
 

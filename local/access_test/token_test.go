@@ -143,7 +143,7 @@ func second(t *testing.T, v *token.Verifier, publish gateway.Lambda, clock func(
 		services[name] = found[0]
 	}
 	g, err := gateway.New(w.file, gateway.Config{
-		Services: services, Lambdas: map[string]gateway.Lambda{"publish-single": publish}, Authorizer: auth.Handle, Loopback: true, Clock: clock,
+		Services: services, Lambdas: map[string]gateway.Lambda{"publish-single": publish, "uploads": noLambda}, Authorizer: auth.Handle, Loopback: true, Clock: clock,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -80,7 +80,7 @@ and no row is rewarded; nothing is lost, and when there is room again it goes on
 			return err
 		}
 		if cfg.Samples && !stack.Loopback(cfg.Listen) {
-			return usageError{fmt.Errorf("--listen %s could be reached from other machines, which --sample-users must not be; listen on 127.0.0.1", cfg.Listen)}
+			return usageError{fmt.Errorf("--listen %s could be reached from other machines, and the sample users of --sample-users must not be; listen on 127.0.0.1", cfg.Listen)}
 		}
 		if err := firstAdmin(&cfg); err != nil {
 			return err
