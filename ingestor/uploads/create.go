@@ -181,6 +181,9 @@ func (h *Handler) inParts(ctx context.Context, bucket string, r *upload.Request,
 	return nil
 }
 
+// maxParts is S3's.
+const maxParts = 10_000
+
 // complete answers POST /upload/{id}/complete.
 func (h *Handler) complete(ctx context.Context, e *events.APIGatewayProxyRequest, id string) (reply, error) {
 	var in struct {
@@ -191,6 +194,18 @@ func (h *Handler) complete(ctx context.Context, e *events.APIGatewayProxyRequest
 	}
 	if err := bind(e, &in); err != nil {
 		return reply{}, err
+	}
+	if len(in.Parts) == 0 {
+		return reply{}, wrong("parts", "missing", "is missing: the number and the ETag of each part")
+	}
+	for i, p := range in.Parts {
+		at := fmt.Sprintf("parts[%d].", i)
+		switch {
+		case p.Number < 1 || p.Number > maxParts:
+			return reply{}, wrong(at+"number", "out_of_range", fmt.Sprintf("must be from 1 to %d", maxParts))
+		case p.ETag == "" || len(p.ETag) > 256 || strings.ContainsFunc(p.ETag, func(r rune) bool { return r < ' ' || r > '~' }):
+			return reply{}, wrong(at+"etag", "no_etag", "must be the ETag that the part's PUT answered")
+		}
 	}
 	r, err := h.request(ctx, id)
 	switch {
@@ -205,8 +220,8 @@ func (h *Handler) complete(ctx context.Context, e *events.APIGatewayProxyRequest
 	seen := map[int32]bool{}
 	for i, p := range in.Parts {
 		seen[p.Number] = true
-		if p.Number < 1 || p.Number > r.Parts || p.ETag == "" {
-			return reply{}, wrong("parts", "invalid", fmt.Sprintf("part %d must have a number from 1 to %d and the ETag that its PUT answered", i+1, r.Parts))
+		if p.Number > r.Parts {
+			return reply{}, wrong(fmt.Sprintf("parts[%d].number", i), "out_of_range", fmt.Sprintf("must be from 1 to %d", r.Parts))
 		}
 		parts[i] = types.CompletedPart{PartNumber: &p.Number, ETag: &p.ETag}
 	}

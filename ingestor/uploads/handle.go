@@ -1,15 +1,18 @@
 package uploads
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
@@ -180,7 +183,20 @@ func bind(e *events.APIGatewayProxyRequest, v any) error {
 	case strings.TrimSpace(string(body)) == "":
 		return &errNoBody
 	}
-	err := json.Unmarshal(body, v)
+	if !utf8.Valid(body) || bytes.ContainsRune(body, utf8.RuneError) { // the latter is what a gateway makes of bytes that are no text
+		return &errNotJSON
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	if err == nil {
+		if _, more := d.Token(); !errors.Is(more, io.EOF) {
+			return &errNotJSON
+		}
+	}
+	if name, ok := upload.UnknownField(err); ok {
+		return wrong(name, "unknown_field", "is not a field of this request")
+	}
 	var (
 		fields loyalty.FieldErrors
 		typed  *json.UnmarshalTypeError

@@ -39,6 +39,7 @@ var exceptions = []exception{
 	{op: "publish", place: "merchant", kind: "null|missing", class: taken, why: "a bank does not always know it; who has no name to send should see in the file that there is such a field"},
 	{op: "clientToken", place: "client_id|client_secret", kind: "no UUID|UUID .*|NUL|too long", class: refused, why: "whoever guesses is not told what of it is wrong"},
 	{op: "clientToken", place: "scope", kind: "NUL|too long", class: refused, why: "it is not read"},
+	{op: "createUpload", place: `control\.rows|size`, kind: "beyond", class: taken, why: "a file may have a billion bytes, and rows"},
 	{op: "logout", place: "body", kind: "empty", class: taken, why: "without a body all sessions end"},
 	{op: "logout", place: "body", kind: "space", class: refused, why: "a body that is there has to be one"},
 }

@@ -294,8 +294,8 @@ func (w *world) everywhere(t *testing.T) {
 			w.send(t, "", http.MethodGet, target, nil, "X-Request-Id", c.text)
 		}
 	}
-	// What was taken, and so had to be starred or forgotten.
-	for _, op := range []string{"publish", "createCard", "searchUsers", "putUser", "createCampaign", "tryCampaigns", "listUsers", "listCampaigns"} {
+	// What was taken, and so had to be starred or forgotten. Campaigns refuse a text that holds a number.
+	for _, op := range []string{"publish", "createCard", "searchUsers", "putUser", "tryCampaigns", "listUsers", "listCampaigns"} {
 		if taken[op] < len(all) {
 			t.Errorf("%s took %d of the requests: the numbers did not get in", op, taken[op])
 		}

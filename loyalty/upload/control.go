@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/angelowl-loyalties/app/loyalty"
@@ -48,6 +49,12 @@ func ParseControl(b []byte) (*Control, error) {
 			err = errors.New("there is more behind it")
 		}
 	}
+	if name, ok := UnknownField(err); ok {
+		return nil, wrong(name, "unknown_field", "is not known here; there are rows and totals")
+	}
+	if typed := (*json.UnmarshalTypeError)(nil); errors.As(err, &typed) && typed.Field != "" {
+		return nil, wrong(typed.Field, "wrong_type", `cannot be a JSON %s; it is as {"rows": 10, "totals": {"SGD": "123.45"}}`, typed.Value)
+	}
 	if err != nil {
 		return nil, wrong("", "not_json", `must be JSON as {"rows": 10, "totals": {"SGD": "123.45"}}: %s`, loyalty.StarPANs(err.Error()))
 	}
@@ -56,6 +63,9 @@ func ParseControl(b []byte) (*Control, error) {
 	}
 	if w.Rows != nil && *w.Rows < 0 {
 		return nil, wrong("rows", "negative", "is below 0")
+	}
+	if w.Rows != nil && *w.Rows > maxRows {
+		return nil, wrong("rows", "too_many", "is more than any file has")
 	}
 	c := &Control{Rows: w.Rows}
 	for _, name := range slices.Sorted(maps.Keys(w.Totals)) {
@@ -67,9 +77,13 @@ func ParseControl(b []byte) (*Control, error) {
 		if json.Unmarshal(w.Totals[name], &text) != nil {
 			text = string(w.Totals[name])
 		}
+		field := "totals." + cut(name)
+		if loyalty.StarPANs(text) != text {
+			return nil, wrong(field, "looks_like_a_pan", "looks like a card number, not like an amount")
+		}
 		minor, ok := ParseMinor(strings.TrimSpace(text), currency.Digits())
 		if !ok {
-			return nil, wrong("totals", "not_an_amount", "has %q for %s, which is not a decimal with at most %d digits behind the point", cut(text), currency, currency.Digits())
+			return nil, wrong(field, "not_an_amount", "has %q, which is not a decimal with at most %d digits behind the point", cut(text), currency.Digits())
 		}
 		if _, twice := c.Totals[currency.String()]; twice {
 			return nil, wrong("totals", "twice", "has %s twice", currency)
@@ -89,6 +103,24 @@ func (c *Control) UnmarshalJSON(b []byte) error {
 		*c = *p
 	}
 	return err
+}
+
+// maxRows is more than any file has, and no card number.
+const maxRows = 100_000_000_000
+
+// UnknownField is the field that a strict decoder of encoding/json did not know.
+func UnknownField(err error) (name string, ok bool) {
+	if err == nil {
+		return "", false
+	}
+	quoted, ok := strings.CutPrefix(err.Error(), "json: unknown field ")
+	if !ok {
+		return "", false
+	}
+	if name, err = strconv.Unquote(quoted); err != nil {
+		name = quoted
+	}
+	return cut(name), true
 }
 
 func wrong(field, code, format string, args ...any) loyalty.FieldErrors {

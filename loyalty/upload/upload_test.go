@@ -10,21 +10,23 @@ import (
 
 func TestParseControl(t *testing.T) {
 	for name, c := range map[string]struct{ in, want, wrong string }{
-		"rows and totals":       {`{"rows": 3, "totals": {"SGD": "123.45", "JPY": 1000}}`, `{"rows":3,"totals":{"JPY":1000,"SGD":123.45}}`, ""},
-		"rows alone":            {`{"rows": 0}`, `{"rows":0}`, ""},
-		"a number":              {`{"totals": {"sgd": -1.5}}`, `{"totals":{"SGD":-1.50}}`, ""},
-		"beyond 64 bits":        {`{"totals": {"SGD": "99999999999999999999.99"}}`, `{"totals":{"SGD":99999999999999999999.99}}`, ""},
-		"nothing":               {`{}`, "", "neither rows nor totals"},
-		"null":                  {`null`, "", "neither rows nor totals"},
-		"rows below 0":          {`{"rows": -1}`, "", "below 0"},
-		"rows that are none":    {`{"rows": 1.5}`, "", "must be JSON"},
-		"a column nobody knows": {`{"rows": 1, "sum": 3}`, "", "must be JSON"},
-		"another currency":      {`{"totals": {"ZZZ": 1}}`, "", "ZZZ"},
-		"an exponent":           {`{"totals": {"SGD": 1e2}}`, "", "not a decimal"},
-		"too fine":              {`{"totals": {"JPY": "1.0"}}`, "", "not a decimal"},
-		"twice":                 {`{"totals": {"SGD": 1, "sgd": 1}}`, "", "twice"},
-		"two values":            {`{"rows": 1}{"rows": 2}`, "", "must be JSON"},
-		"no JSON":               {`rows,3`, "", "must be JSON"},
+		"rows and totals":         {`{"rows": 3, "totals": {"SGD": "123.45", "JPY": 1000}}`, `{"rows":3,"totals":{"JPY":1000,"SGD":123.45}}`, ""},
+		"rows alone":              {`{"rows": 0}`, `{"rows":0}`, ""},
+		"a number":                {`{"totals": {"sgd": -1.5}}`, `{"totals":{"SGD":-1.50}}`, ""},
+		"beyond 64 bits":          {`{"totals": {"SGD": "99999999999999999999.99"}}`, `{"totals":{"SGD":99999999999999999999.99}}`, ""},
+		"nothing":                 {`{}`, "", "neither rows nor totals"},
+		"null":                    {`null`, "", "neither rows nor totals"},
+		"rows below 0":            {`{"rows": -1}`, "", "below 0"},
+		"rows that are none":      {`{"rows": 1.5}`, "", "rows: cannot be a JSON number"},
+		"a column nobody knows":   {`{"rows": 1, "sum": 3}`, "", "sum: is not known here"},
+		"another currency":        {`{"totals": {"ZZZ": 1}}`, "", "ZZZ"},
+		"an exponent":             {`{"totals": {"SGD": 1e2}}`, "", "not a decimal"},
+		"too fine":                {`{"totals": {"JPY": "1.0"}}`, "", "not a decimal"},
+		"twice":                   {`{"totals": {"SGD": 1, "sgd": 1}}`, "", "twice"},
+		"more rows than any file": {`{"rows": 100000000001}`, "", "more than any file"},
+		"a card number for a sum": {`{"totals": {"SGD": 4111111111111111}}`, "", "looks like a card number"},
+		"two values":              {`{"rows": 1}{"rows": 2}`, "", "must be JSON"},
+		"no JSON":                 {`rows,3`, "", "must be JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseControl([]byte(c.in))
