@@ -409,3 +409,28 @@ func TestBadFiles(t *testing.T) {
 	}
 	w.stands()
 }
+
+// TestAnAddressIsCorrected holds that a user whose mail was refused is mailed when the file comes again
+// with another address, by a password of that mail alone.
+func TestAnAddressIsCorrected(t *testing.T) {
+	w := start(t)
+	refused := make(chan struct{}, 1)
+	w.faults = func(m mail.Message, send func() error) error {
+		if m.To.Address == "typo@example.com" {
+			refused <- struct{}{}
+			return fmt.Errorf("no such mailbox: %w", mail.ErrRefused)
+		}
+		return send()
+	}
+	p := people(31, 1, 1)[0]
+	p.email = "typo@example.com"
+	w.enter("typo.csv", file(1, []person{p}))
+	<-refused
+	p.email = "right@example.com"
+	r, _ := w.enter("right.csv", file(1, []person{p}))
+	if r.Users.Changed != 1 || r.Users.FirstPasswords != 1 {
+		t.Fatalf("%+v", r.Users)
+	}
+	w.drained(1)
+	w.firstSignIn(p.email, w.oneMailEach(p)[p.email])
+}
