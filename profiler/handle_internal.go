@@ -74,7 +74,7 @@ func (s *service) cardsOfUser(c *gin.Context) {
 // putRows takes rows of a file of users.
 //
 //	@Summary		Make the rows of a file of users stand as given (internal port; role service)
-//	@Description	Up to 1,000 rows, each a cardholder and perhaps one card. What became of each row is answered in the order of the rows; a bad one keeps none of the others from being taken. The same rows may be sent again. new says of an account that it has never had a password: it wants a first one.
+//	@Description	Up to 1,000 rows, each a cardholder and perhaps one card. What became of each row is answered in the order of the rows; a bad one keeps none of the others from being taken. The same rows may be sent again. new says of an account that it has never had a password, or that the mail with its first one has not been taken yet: ask for its first password.
 //	@Tags			internal
 //	@Accept			json
 //	@Produce		json

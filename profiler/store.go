@@ -154,7 +154,7 @@ type Row struct {
 // Outcome is what became of a Row.
 type Outcome struct {
 	Result Result
-	// New says that the account has never had a password.
+	// New says that the account has never had a password, or that the mail with its first one waits.
 	New bool
 	// Moved is the address that the account had before the row changed it, or "".
 	Moved string

@@ -195,7 +195,7 @@ type RowOutcome struct {
 	UserID  string            `json:"user_id"` // as sent, or "" where that was none
 	CardID  string            `json:"card_id"`
 	Outcome string            `json:"outcome" enums:"created,changed,unchanged,refused"`
-	New     bool              `json:"new"` // the account has never had a password
+	New     bool              `json:"new"` // the account has never had a password, or none that was mailed
 	Code    string            `json:"code,omitempty" example:"card_taken"`
 	Error   string            `json:"error,omitempty"`
 	Fields  map[string]string `json:"fields,omitempty"`
@@ -204,7 +204,7 @@ type RowOutcome struct {
 // RowsItem is what became of a batch.
 type RowsItem struct {
 	Rows     []RowOutcome `json:"rows"`
-	NewUsers []string     `json:"new_users"` // accounts of the batch that have never had a password
+	NewUsers []string     `json:"new_users"` // accounts of the batch that are new
 }
 
 // RowsAnswer is what became of a batch.

@@ -22,8 +22,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// startS3 starts the server whose events invoke the ingestor, as S3's invoke a lambda.
-func (s *Stack) startS3(ctx context.Context, bank bankFile, log *slog.Logger) (*s3.Server, error) {
+// startS3 starts the server whose events invoke the ingestor and pet-rock, as S3's invoke a lambda.
+func (s *Stack) startS3(ctx context.Context, bank bankFile, users *userFiles, log *slog.Logger) (*s3.Server, error) {
 	// The handler needs the server's client, and the server tells of objects from its start on, so
 	// the first tidings wait.
 	var (
@@ -42,7 +42,7 @@ func (s *Stack) startS3(ctx context.Context, bank bankFile, log *slog.Logger) (*
 	}
 	server, err := s3.Start(ctx, s3.Config{
 		Dir: filepath.Join(s.Data, "s3"), AccessKey: bank.AccessKey, SecretKey: bank.SecretKey,
-		Buckets: []string{ReportBucket, UserBucket}, Disk: s.disk, Log: log.With("service", "s3"),
+		Buckets: []string{ReportBucket}, Disk: s.disk, Log: log.With("service", "s3"),
 		Notify: []s3.Notification{{
 			Bucket: SpendBucket,
 			Deliver: func(ctx context.Context, event []byte) error {
@@ -61,7 +61,7 @@ func (s *Stack) startS3(ctx context.Context, bank bankFile, log *slog.Logger) (*
 				}
 				return reader.Done(ctx, bucket, key)
 			},
-		}},
+		}, users.notification(s)},
 	})
 	if err != nil {
 		return nil, err

@@ -52,7 +52,7 @@ func newIdentity(n network) *identity {
 		Party: token.DefaultParty, Clock: time.Now,
 		Keys: token.NewRemote("http://profiler-internal/.well-known/jwks.json", id.client, time.Now),
 	}
-	for _, name := range []string{"campaignex", "informer", "publish-single", "uploads"} {
+	for _, name := range []string{"campaignex", "informer", "publish-single", "uploads", "pet-rock", "passworder"} {
 		id.secrets[name] = config.NewSecret(rand.Text() + rand.Text()) // good until the next start
 	}
 	return id
@@ -62,9 +62,11 @@ func newIdentity(n network) *identity {
 func (id *identity) bearer() func(*http.Request) (web.Caller, error) { return web.Bearer(id.verifier) }
 
 // profile asks profiler as one of the services.
-func (id *identity) profile(service string) *profile.Client {
+func (id *identity) profile(service string) *profile.Client { return id.profileBy(service, id.client) }
+
+func (id *identity) profileBy(service string, client *http.Client) *profile.Client {
 	s := profile.Settings{Endpoint: "http://profiler", Internal: "http://profiler-internal", ClientSecret: id.secrets[service]}
-	return s.Client(service, id.client, time.Now)
+	return s.Client(service, client, time.Now)
 }
 
 // startMail opens the mailbox, and a way to send mail to it.

@@ -178,11 +178,16 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 		stop()
 		return errors.Join(err, g.Wait())
 	}
-	if s.S3, err = s.startS3(services, bank, log); err != nil {
+	users := newUserFiles()
+	if s.S3, err = s.startS3(services, bank, users, log); err != nil {
 		stop()
 		return errors.Join(err, g.Wait())
 	}
 	defer s.S3.Close() // twice does no harm
+	if err := s.startUsers(gctx, g, n, id, users, log); err != nil {
+		stop()
+		return errors.Join(err, g.Wait())
+	}
 	files, err := s.startUploads(gctx, id, log)
 	if err != nil {
 		stop()

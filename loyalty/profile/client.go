@@ -100,8 +100,9 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey, id)
 }
 
-// maxAnswer is the most that is read of an answer.
-const maxAnswer = 1 << 20
+// maxAnswer is the most that is read of an answer: one about MaxUserRows rows, each refused for each of
+// its fields.
+const maxAnswer = 4 << 20
 
 // do sends in, unless it is nil, and reads the answer's data into out, unless that is nil. Path
 // begins with a slash; what comes from outside is escaped in it. Errors are ErrNotFound (404), a

@@ -8,14 +8,17 @@ import (
 
 // NewHTTPClient is the client that services ask profiler by. Each question ends after five seconds,
 // whatever becomes of it: somebody waits for the answer.
-func NewHTTPClient() *http.Client {
+func NewHTTPClient() *http.Client { return NewPatientHTTPClient(5 * time.Second) }
+
+// NewPatientHTTPClient is NewHTTPClient for questions that take longer: each ends after wait.
+func NewPatientHTTPClient(wait time.Duration) *http.Client {
 	return &http.Client{
-		Timeout: 5 * time.Second,
+		Timeout: wait,
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 			TLSHandshakeTimeout:    2 * time.Second,
-			ResponseHeaderTimeout:  4 * time.Second,
+			ResponseHeaderTimeout:  wait - time.Second,
 			ExpectContinueTimeout:  time.Second,
 			IdleConnTimeout:        time.Minute, // shorter than the two minutes after which a server of ours hangs up
 			MaxIdleConnsPerHost:    16,

@@ -14,13 +14,14 @@ import (
 )
 
 // RefusedWriter writes refused rows as a CSV file that can be mended and sent again as it is: the
-// transaction's columns that the file had, with the values as they were sent, then the file's
+// layout's columns that the file had, with the values as they were sent, then the file's
 // name, the line, the field and the reason. A row whose fields cannot be told apart has the last
 // four alone.
 //
 // PANs are masked. A value that a spreadsheet would take for a formula (it begins with = + - @,
 // tab or CR) gets a leading ', which a Reader takes off again.
 type RefusedWriter struct {
+	layout  Layout
 	csv     *csv.Writer
 	columns []int
 	record  []string
@@ -28,9 +29,15 @@ type RefusedWriter struct {
 
 // NewRefusedWriter writes the header. Columns are those of the Reader.
 func NewRefusedWriter(w io.Writer, columns []string) (*RefusedWriter, error) {
-	r := &RefusedWriter{csv: csv.NewWriter(w)}
+	return NewLayoutRefusedWriter(w, Spend, columns)
+}
+
+// NewLayoutRefusedWriter is NewRefusedWriter for a Reader of another layout. Its rows are written by
+// WriteFields.
+func NewLayoutRefusedWriter(w io.Writer, layout Layout, columns []string) (*RefusedWriter, error) {
+	r := &RefusedWriter{layout: layout, csv: csv.NewWriter(w)}
 	var header []string
-	for i, c := range loyalty.Columns {
+	for i, c := range layout.Columns {
 		if slices.Contains(columns, c) {
 			r.columns = append(r.columns, i)
 			header = append(header, c)
@@ -47,16 +54,24 @@ func NewRefusedWriter(w io.Writer, columns []string) (*RefusedWriter, error) {
 // first gives the field.
 func (r *RefusedWriter) Write(file string, row *Row, reason error) error {
 	fields := row.Raw.Fields()
+	if row.Err != nil {
+		return r.WriteFields(file, row.Line, nil, reason)
+	}
+	return r.WriteFields(file, row.Line, fields[:], reason)
+}
+
+// WriteFields is Write of any layout: fields are in the order of its columns, or nil where they cannot
+// be told apart.
+func (r *RefusedWriter) WriteFields(file string, line int, fields []*string, reason error) error {
 	for i, c := range r.columns {
-		v := ""
-		if row.Err == nil {
-			v = guard(safe(loyalty.Columns[c], *fields[c]))
+		r.record[i] = ""
+		if fields != nil {
+			r.record[i] = guard(safe(r.layout.Columns[c], *fields[c]))
 		}
-		r.record[i] = v
 	}
 	last := r.record[len(r.columns):]
 	last[0] = guard(loyalty.StarPANs(file))
-	last[1] = strconv.Itoa(row.Line)
+	last[1] = strconv.Itoa(line)
 	last[2], last[3] = explain(reason)
 	last[3] = guard(last[3])
 	if err := r.csv.Write(r.record); err != nil {

@@ -1,7 +1,7 @@
-// Package spendcsv reads and writes the bank's files of card transactions: comma-separated values
-// (RFC 4180) in UTF-8 with a header row. A Reader yields one row at a time in memory that does not
-// grow with the file; a RefusedWriter writes the rows that were refused, so that they can be
-// mended and sent again as they are.
+// Package spendcsv reads and writes the bank's files: comma-separated values (RFC 4180) in UTF-8 with a
+// header row, of card transactions or, by another Layout, of anything else. A Reader yields one row at
+// a time in memory that does not grow with the file; a RefusedWriter writes the rows that were refused,
+// so that they can be mended and sent again as they are.
 package spendcsv
 
 import (
@@ -38,7 +38,21 @@ type Row struct {
 	Err *loyalty.FieldError
 }
 
-// The columns that a file of refused rows has behind the transaction's.
+// Layout says which columns a kind of file has.
+type Layout struct {
+	Columns []string // in the order in which refused rows have them
+	Each    string   // what a row is about: a transaction
+	// Optional says which columns may be absent. Such a one is asked for only when it is there but
+	// misspelt: to ignore it would be to ignore what was sent.
+	Optional []string
+	// Either are two of the optional columns, of which a file has one at least.
+	Either [2]string
+}
+
+// Spend is the layout of files of card transactions.
+var Spend = Layout{Columns: loyalty.Columns, Each: "transaction", Optional: []string{"id", "sgd_amount", "transaction_id"}, Either: [2]string{"id", "transaction_id"}}
+
+// The columns that a file of refused rows has behind those of its layout.
 var refusedColumns = []string{"file", "line", "field", "reason"}
 
 // Reader reads a file row by row. Make one with NewReader. It accepts what encoding/csv accepts,
@@ -47,6 +61,8 @@ var refusedColumns = []string{"file", "line", "field", "reason"}
 // A row that breaks the rules of quoting is refused alone: reading goes on at the line after the
 // one where it began, so a quote that is never closed takes no other row with it.
 type Reader struct {
+	layout Layout
+
 	in   io.Reader
 	buf  []byte
 	from int   // what has been read of buf
@@ -56,7 +72,7 @@ type Reader struct {
 	line    int   // of buf[from]
 	base    int64 // where in the file buf begins
 	fields  []field
-	columns []int // for each column of the file, its index in loyalty.Columns, or -1
+	columns []int // for each column of the file, its index in the layout, or -1
 	had     []string
 	refused bool // the file is one of refused rows
 	scratch []byte
@@ -71,8 +87,11 @@ type field struct {
 
 // NewReader reads the header. The error is a *FileError where the file is not one that can be
 // read, and names the columns that are missing or misspelt; any other error is r's.
-func NewReader(r io.Reader) (*Reader, error) {
-	d := &Reader{in: r, buf: make([]byte, 2*MaxRecord), line: 1}
+func NewReader(r io.Reader) (*Reader, error) { return NewLayoutReader(r, Spend) }
+
+// NewLayoutReader is NewReader of a file of another layout. Its rows are read by ReadFields.
+func NewLayoutReader(r io.Reader, layout Layout) (*Reader, error) {
+	d := &Reader{layout: layout, in: r, buf: make([]byte, 2*MaxRecord), line: 1}
 	if err := d.fill(); err != nil {
 		return nil, err
 	}
@@ -86,7 +105,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 	data, bad, err := d.record()
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, fileError("empty_file", "the file is empty; send one with a header row and a row for each transaction")
+		return nil, fileError("empty_file", "the file is empty; send one with a header row and a row for each %s", layout.Each)
 	case err != nil:
 		return nil, err
 	case bad != nil && cr:
@@ -94,7 +113,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 	case bad != nil && sep != "":
 		return nil, notCommas(sep)
 	case bad != nil && bad.Code == "row_too_long":
-		return nil, fileError("bad_header", "the first line is longer than %d KiB; save the file with a header row and one line for each transaction", MaxRecord>>10)
+		return nil, fileError("bad_header", "the first line is longer than %d KiB; save the file with a header row and one line for each %s", MaxRecord>>10, layout.Each)
 	case bad != nil:
 		return nil, fileError("bad_header", "the header row cannot be read: it %s", bad.Reason)
 	}
@@ -127,28 +146,37 @@ func NewReaderAt(header []byte, rest io.Reader, offset int64, line int) (*Reader
 	return d, nil
 }
 
-// Columns are the columns of a transaction that the file has, in the order of loyalty.Columns.
+// Columns are the columns of the layout that the file has, in the layout's order.
 func (d *Reader) Columns() []string { return d.had }
 
 // Read reads the next row, or says io.EOF. Any other error is the input's; a row that is bad in
 // itself is no error, it says so in row.Err.
 func (d *Reader) Read(row *Row) error {
+	*row = Row{}
+	fields := row.Raw.Fields()
+	var err error
+	row.Line, row.Err, err = d.ReadFields(fields[:])
+	return err
+}
+
+// ReadFields is Read of any layout: to are where the fields go, in the order of the layout's columns.
+// Those of columns that the file has not stay as they are, and all of them do where bad says why the
+// fields cannot be told apart.
+func (d *Reader) ReadFields(to []*string) (line int, bad *loyalty.FieldError, err error) {
 	data, bad, err := d.record()
-	*row = Row{Line: d.line, Err: bad}
+	line = d.line
 	if err != nil {
-		return err
+		return line, nil, err
 	}
 	d.line++
 	if bad != nil {
-		return nil
+		return line, bad, nil
 	}
 	d.line += bytes.Count(data, newline)
 	if len(d.fields) != len(d.columns) {
-		row.Err = rowError("wrong_field_count", "has %s, the header has %d", count(len(d.fields), "field"), len(d.columns))
-		return nil
+		return line, rowError("wrong_field_count", "has %s, the header has %d", count(len(d.fields), "field"), len(d.columns)), nil
 	}
 	text := string(data) // one allocation; the fields are parts of it
-	to := row.Raw.Fields()
 	for i, f := range d.fields {
 		c := d.columns[i]
 		if c < 0 {
@@ -159,7 +187,7 @@ func (d *Reader) Read(row *Row) error {
 			*to[c] = unguard(*to[c])
 		}
 	}
-	return nil
+	return line, nil, nil
 }
 
 func rowError(code, format string, args ...any) *loyalty.FieldError {
@@ -405,10 +433,10 @@ func (d *Reader) setColumns(names []string) error {
 	if slices.ContainsFunc(names, func(s string) bool { return strings.Contains(s, "\r") }) {
 		return crAlone()
 	}
-	at := make(map[string]int) // of loyalty.Columns and of refusedColumns, how often
+	at := make(map[string]int) // of the layout's columns and of refusedColumns, how often
 	var strange, problems []string
 	for _, name := range names {
-		c := slices.Index(loyalty.Columns, name)
+		c := slices.Index(d.layout.Columns, name)
 		d.columns = append(d.columns, c)
 		switch {
 		case c >= 0:
@@ -421,7 +449,7 @@ func (d *Reader) setColumns(names []string) error {
 			strange = append(strange, name)
 		}
 	}
-	for _, c := range loyalty.Columns {
+	for _, c := range d.layout.Columns {
 		if at[c] > 0 {
 			d.had = append(d.had, c)
 		}
@@ -430,20 +458,19 @@ func (d *Reader) setColumns(names []string) error {
 	if len(d.had) == 0 {
 		return d.noHeader(names)
 	}
-	for _, c := range loyalty.Columns {
+	for _, c := range d.layout.Columns {
 		if at[c] > 0 {
 			continue
 		}
-		// Either of id and transaction_id is enough. A column that may be absent is asked for
-		// only when it is there but misspelt: to ignore it would be to ignore what was sent.
-		required := c != "sgd_amount" && c != "id" && (c != "transaction_id" || at["id"] == 0)
+		either := d.layout.Either
+		required := !slices.Contains(d.layout.Optional, c) || c == either[1] && at[either[0]] == 0
 		i := slices.IndexFunc(strange, func(s string) bool { return misspelt(s, c) && (required || c != "id") })
 		switch {
 		case i >= 0:
 			problems = append(problems, fmt.Sprintf("%s: did you mean %s?", show(strange[i]), c))
 			strange = slices.Delete(strange, i, i+1)
-		case required && c == "transaction_id":
-			problems = append(problems, "the column id or transaction_id is missing")
+		case required && c == either[1]:
+			problems = append(problems, fmt.Sprintf("the column %s or %s is missing", either[0], either[1]))
 		case required:
 			problems = append(problems, fmt.Sprintf("the column %s is missing", c))
 		}
@@ -455,11 +482,25 @@ func (d *Reader) setColumns(names []string) error {
 }
 
 func (d *Reader) noHeader(names []string) error {
-	need := "id or transaction_id, card_id, merchant, mcc, currency, amount, transaction_date, card_pan, card_type"
+	need := d.layout.needs()
 	if sep := separator(names[0]); sep != "" {
 		return notCommas(sep)
 	}
 	return fileError("bad_header", "the first line is not a header row; it must name the columns %s", need)
+}
+
+// needs names the columns that a file must have.
+func (l Layout) needs() string {
+	var out []string
+	if l.Either[0] != "" {
+		out = append(out, l.Either[0]+" or "+l.Either[1])
+	}
+	for _, c := range l.Columns {
+		if !slices.Contains(l.Optional, c) {
+			out = append(out, c)
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 func crAlone() *FileError {

@@ -123,6 +123,15 @@ type Report struct {
 	Ranges []Range `json:"ranges,omitempty"`
 
 	Outcome *Outcome `json:"outcome,omitempty"` // of spend, once it is reconciled
+	Users   *Entered `json:"users,omitempty"`   // of users, whose report is reconciled when it is written
+}
+
+// Entered is what became of the accepted rows of a file of users.
+type Entered struct {
+	Created        int64 `json:"created"` // the user, the card, or both
+	Changed        int64 `json:"changed"`
+	Unchanged      int64 `json:"unchanged"`
+	FirstPasswords int64 `json:"first_passwords"` // asked for; who was asked for twice gets one mail
 }
 
 // State says how far an upload came.

@@ -1348,9 +1348,69 @@ const docTemplateprofiler = `{
                 }
             }
         },
+        "/internal/user/{id}/first-password": {
+            "post": {
+                "description": "For an account that has never had a password, or whose mail with it has not been taken yet; for any other it does nothing. It may be asked for again, also where it is not known whether the mail went out: every mail until then brings the same password under the same Message-ID.",
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "internal"
+                ],
+                "summary": "Mail the first password of a new account (internal port; role service)",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "uuid",
+                        "description": "the account",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/signin.FirstMailAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "Not Found",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "409": {
+                        "description": "no_password: an account of a merchant or a service; mail_refused: the mail system does not take the address, correct it",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    },
+                    "503": {
+                        "description": "mail_unavailable, being_sent or busy; ask again",
+                        "schema": {
+                            "$ref": "#/definitions/signin.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
         "/internal/users": {
             "post": {
-                "description": "Up to 1,000 rows, each a cardholder and perhaps one card. What became of each row is answered in the order of the rows; a bad one keeps none of the others from being taken. The same rows may be sent again. new says of an account that it has never had a password: it wants a first one.",
+                "description": "Up to 1,000 rows, each a cardholder and perhaps one card. What became of each row is answered in the order of the rows; a bad one keeps none of the others from being taken. The same rows may be sent again. new says of an account that it has never had a password, or that the mail with its first one has not been taken yet: ask for its first password.",
                 "consumes": [
                     "application/json"
                 ],
@@ -2621,7 +2681,7 @@ const docTemplateprofiler = `{
                     }
                 },
                 "new": {
-                    "description": "the account has never had a password",
+                    "description": "the account has never had a password, or none that was mailed",
                     "type": "boolean"
                 },
                 "outcome": {
@@ -2667,7 +2727,7 @@ const docTemplateprofiler = `{
             "type": "object",
             "properties": {
                 "new_users": {
-                    "description": "accounts of the batch that have never had a password",
+                    "description": "accounts of the batch that are new",
                     "type": "array",
                     "items": {
                         "type": "string"
@@ -2936,6 +2996,23 @@ const docTemplateprofiler = `{
                 "url": {
                     "type": "string",
                     "example": "otpauth://totp/AngelOwl:ada@example.com?secret=JBSWY3DPEHPK3PXP\u0026issuer=AngelOwl"
+                }
+            }
+        },
+        "signin.FirstMailAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/signin.FirstMailItem"
+                }
+            }
+        },
+        "signin.FirstMailItem": {
+            "type": "object",
+            "properties": {
+                "sent": {
+                    "description": "false: the account has a password already, or one that is not mailed",
+                    "type": "boolean"
                 }
             }
         },

@@ -282,8 +282,8 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// fresh says which of the accounts have never had a password. A caller that died before it gave them
-// one finds them again so.
+// fresh says which of the accounts have never had a password, or have a first one whose mail still
+// waits. A caller that died before it had them mailed finds them again so.
 func fresh(tx *gorm.DB, rows []profiler.Row, out []profiler.Outcome) error {
 	var ids []string
 	for i := range rows {
@@ -294,7 +294,7 @@ func fresh(tx *gorm.DB, rows []profiler.Row, out []profiler.Outcome) error {
 	has := map[string]bool{}
 	for part := range parts(ids) {
 		var found []string
-		if err := tx.Model(&credentialRow{}).Where("user_id IN ?", part).Pluck("user_id", &found).Error; err != nil {
+		if err := tx.Model(&credentialRow{}).Where("user_id IN ? AND NOT EXISTS (SELECT 1 FROM first_mails m WHERE m.user_id = credentials.user_id)", part).Pluck("user_id", &found).Error; err != nil {
 			return fmt.Errorf("reading who has a password: %w", err)
 		}
 		for _, id := range found {

@@ -354,6 +354,9 @@ func (s signIn) SetPassword(ctx context.Context, change signin.PasswordChange) (
 		if _, err := exec(tx, "ending links", "DELETE FROM password_resets WHERE user_id = ?", change.UserID); err != nil {
 			return err
 		}
+		if err := forgetFirstMail(tx, change.UserID); err != nil {
+			return err
+		}
 		if err := endSessions(tx, at, change.UserID); err != nil {
 			return err
 		}

@@ -426,6 +426,9 @@ func (s *Store) DeleteUser(ctx context.Context, who string, id uuid.UUID, may fu
 		if err := tx.Model(&credentialRow{}).Where("user_id = ?", row.ID).Updates(map[string]any{"hash": "", "expires_at": at, "changed_at": at}).Error; err != nil {
 			return err
 		}
+		if err := forgetFirstMail(tx, row.ID); err != nil {
+			return err
+		}
 		return enter(tx, userVersions, row.ID, row.Version+1, who, at, row.said(), nil)
 	})
 	return failed("deleting an account", err)

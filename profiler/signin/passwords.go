@@ -280,9 +280,10 @@ func (s *Service) reset(c *gin.Context) {
 }
 
 var (
-	errNoUser    = &web.Error{Status: http.StatusNotFound, Code: "not_found", Message: "there is no such account"}
-	errForbidden = &web.Error{Status: http.StatusForbidden, Code: "forbidden", Message: "your account may not do this"}
-	errMail      = &web.Error{Status: http.StatusServiceUnavailable, Code: "mail_unavailable", Message: "the mail with the first password could not be sent; try again"}
+	errNoUser     = &web.Error{Status: http.StatusNotFound, Code: "not_found", Message: "there is no such account"}
+	errForbidden  = &web.Error{Status: http.StatusForbidden, Code: "forbidden", Message: "your account may not do this"}
+	errNoPassword = &web.Error{Status: http.StatusConflict, Code: "no_password", Message: "accounts of merchants and services have secrets, not a password"}
+	errMail       = &web.Error{Status: http.StatusServiceUnavailable, Code: "mail_unavailable", Message: "the mail with the first password could not be sent; try again"}
 )
 
 // firstPassword gives an account a new first password.
@@ -315,7 +316,7 @@ func (s *Service) firstPassword(c *gin.Context) {
 	case web.CallerOf(ctx).Role == token.Bank && a.Role != token.User:
 		err = errForbidden
 	case a.Role != token.User && a.Role != token.Bank && a.Role != token.Admin:
-		err = &web.Error{Status: http.StatusConflict, Code: "no_password", Message: "accounts of merchants and services have secrets, not a password"}
+		err = errNoPassword
 	default:
 		err = s.take(c, Limit{"first password of " + a.ID, s.cfg.Rates.Forgot})
 	}
@@ -348,6 +349,11 @@ func (s *Service) SendFirstPassword(ctx context.Context, to netmail.Address, pla
 	if err != nil {
 		return err
 	}
+	return s.send(ctx, m)
+}
+
+// send sends a mail with a first password; its error is for web.Fail.
+func (s *Service) send(ctx context.Context, m mail.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
 	if err := s.mail.Send(ctx, m); err != nil {

@@ -51,6 +51,7 @@ func (s *Service) InternalRoutes(r gin.IRouter) {
 	r.POST("/auth/token", small, s.token)
 	r.GET("/.well-known/jwks.json", s.jwks)
 	r.GET("/internal/session/:id", web.Allow(token.Service), s.sessionOf)
+	r.POST("/internal/user/:id/first-password", small, web.Allow(token.Service), s.mailFirstPassword)
 	r.GET("/internal/merchant/:id", web.Allow(token.Service), s.merchant)
 	r.POST("/internal/merchant/:id/spend", small, web.Allow(token.Service), s.spend)
 }

@@ -539,6 +539,60 @@ func TestTheFirstPassword(t *testing.T) {
 	w.want(503, "mail_unavailable", "POST", "/user/"+bank.UserID+"/first-password", "", root.Token)
 }
 
+// TestTheFirstMail is what passworder asks for.
+func TestTheFirstMail(t *testing.T) {
+	w := newWorld(t)
+	id := storetest.Insert(t, w.db, w.clock.Now(), storetest.User{Email: "new@example.com", First: "New", Role: token.User, New: true})
+	secret := strings.Repeat("s", 40)
+	check(t, w.service.EnsureServices(t.Context(), map[string]config.Secret{"passworder": config.NewSecret(secret)}))
+	var grant struct {
+		AccessToken string `json:"access_token"`
+	}
+	ask := func(status int, code string) string {
+		t.Helper()
+		a := w.do(w.internal, "POST", "/auth/token", js("grant_type", "client_credentials", "client_id", signin.ServiceID("passworder"), "client_secret", secret), "Content-Type", "application/json")
+		check(t, json.Unmarshal([]byte(a.body), &grant)) // an hour passes
+		a = w.do(w.internal, "POST", "/internal/user/"+id+"/first-password", "", "Authorization", "Bearer "+grant.AccessToken)
+		if a.status != status || a.Code != code {
+			t.Fatalf("%d %s, want %d %s", a.status, a.body, status, code)
+		}
+		return a.body
+	}
+	fails := func(err error) {
+		w.mail.mu.Lock()
+		defer w.mail.mu.Unlock()
+		w.mail.err = err
+	}
+	fails(errors.New("nobody listens"))
+	ask(503, "mail_unavailable")
+	fails(nil)
+	w.clock.Go(time.Hour)
+	if body := ask(200, ""); !strings.Contains(body, `"sent":true`) {
+		t.Fatal(body)
+	}
+	m := w.mailed()
+	first := regexp.MustCompile(`password: (\S+)`).FindStringSubmatch(m.Text)[1]
+	if m.To.Address != "new@example.com" || !strings.Contains(m.Text, "8 September 2021, 20:00 +08") { // 7 days after it was made, not after it was sent
+		t.Fatalf("%+v", m)
+	}
+	if body := ask(200, ""); !strings.Contains(body, `"sent":false`) || len(w.mail.mails) != 0 {
+		t.Fatal("a second mail: ", body)
+	}
+	if s := w.login("new@example.com", first); !s.IsNew || s.Must != "password" {
+		t.Errorf("%+v", s)
+	}
+	if strings.Contains(w.log.String(), first) {
+		t.Error("the password is in the log")
+	}
+	id = storetest.Insert(t, w.db, w.clock.Now(), storetest.User{Email: "two@example.com", First: "Two", Role: token.User, New: true})
+	fails(fmt.Errorf("no such mailbox: %w", mail.ErrRefused))
+	ask(409, "mail_refused")
+	id = uuid.NewString()
+	ask(404, "not_found")
+	id = w.user(token.Merchant, "merchant@example.com")
+	ask(409, "no_password")
+}
+
 func TestAFirstPasswordExpires(t *testing.T) {
 	w := newWorld(t)
 	storetest.Insert(t, w.db, w.clock.Now(), storetest.User{Email: "new@example.com", Role: token.User, Hash: plainHash(), New: true, Expires: w.clock.Now().Add(signin.FirstPasswordLife)})

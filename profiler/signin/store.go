@@ -20,6 +20,8 @@ var (
 	ErrReused = errors.New("the refresh token was used before")
 	// ErrOverLimit says that a spend does not fit into the merchant's daily sum. Nothing was counted.
 	ErrOverLimit = errors.New("it is more than the daily sum allows")
+	// ErrHasPassword says that an account has had a password, and no mail waits that brings it.
+	ErrHasPassword = errors.New("the account has a password")
 )
 
 // Account is an account as sign-in sees it.
@@ -86,6 +88,19 @@ type PasswordChange struct {
 	Expires time.Time // zero for never
 }
 
+// FirstMail is a first password that waits to be mailed.
+type FirstMail struct {
+	Sealed    string // the password, encrypted
+	MessageID string
+	Expires   time.Time // of the password
+}
+
+// FreshMail is a first password that nobody has yet.
+type FreshMail struct {
+	FirstMail
+	Hash string
+}
+
 // Secret is one of a client's, which itself is not kept.
 type Secret struct {
 	ID        string
@@ -148,6 +163,16 @@ type Store interface {
 	// and links ended. It returns the account after it. ErrNotFound when account or link are not
 	// there, or the link is not this account's or has expired; ErrConflict when the hash is another.
 	SetPassword(ctx context.Context, change PasswordChange) (Account, error)
+	// ClaimFirstMail takes the mail with an account's first password upon the caller, for as long as
+	// lease says. There is one until the mail system has taken it, or SetPassword has set another
+	// password. Where it cannot be sent any more, because the password has expired or the account has
+	// another address now, or there has never been a password, the one of fresh is set and its mail
+	// waits; with a nil fresh, the mail that is returned is empty. ErrNotFound without the account,
+	// ErrHasPassword when there is nothing to send, ErrConflict while another has claimed it.
+	ClaimFirstMail(ctx context.Context, userID string, fresh *FreshMail, lease time.Duration) (Account, FirstMail, error)
+	// EndFirstMail gives a claim back: taken, the mail waits no longer; else others may claim it. A mail
+	// that waits no more is none.
+	EndFirstMail(ctx context.Context, userID, messageID string, taken bool) error
 	// Rehash replaces a hash by one of the same password; if it is another meanwhile, it does nothing.
 	Rehash(ctx context.Context, userID, was, hash string) error
 	// PutReset makes the account's link for a forgotten password, in place of the one before.

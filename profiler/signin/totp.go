@@ -60,7 +60,7 @@ func (s *Service) beginFactor(c *gin.Context) {
 		fail(c, fmt.Errorf("making a second factor: %w", err))
 		return
 	}
-	err = s.store.PutFactor(ctx, a.ID, s.seal(a.ID, key.Secret()))
+	err = s.store.PutFactor(ctx, a.ID, s.seal("totp", a.ID, key.Secret()))
 	switch {
 	case errors.Is(err, ErrConflict):
 		fail(c, errHasFactor)
@@ -205,7 +205,7 @@ func (s *Service) secondFactor(c *gin.Context, a Account, code string) error {
 
 // step is the step that a code is of, or -1.
 func (s *Service) step(a Account, code string) (int64, error) {
-	secret, err := s.open(a.ID, a.Factor.Secret)
+	secret, err := s.open("totp", a.ID, a.Factor.Secret)
 	if err != nil {
 		return 0, err
 	}
@@ -222,20 +222,20 @@ func (s *Service) step(a Account, code string) (int64, error) {
 	return found, nil
 }
 
-// seal encrypts a secret for the database (AES-256-GCM), bound to its account.
-func (s *Service) seal(id, secret string) string {
+// seal encrypts a secret for the database (AES-256-GCM), bound to what it is for and to its account.
+func (s *Service) seal(what, id, secret string) string {
 	nonce := make([]byte, s.factors.NonceSize())
 	_, _ = rand.Read(nonce) // never fails
-	return base64.RawStdEncoding.EncodeToString(s.factors.Seal(nonce, nonce, []byte(secret), []byte("totp "+id)))
+	return base64.RawStdEncoding.EncodeToString(s.factors.Seal(nonce, nonce, []byte(secret), []byte(what+" "+id)))
 }
 
-func (s *Service) open(id, sealed string) (string, error) {
+func (s *Service) open(what, id, sealed string) (string, error) {
 	b, err := base64.RawStdEncoding.DecodeString(sealed)
 	if n := s.factors.NonceSize(); err == nil && len(b) > n {
 		var plain []byte
-		if plain, err = s.factors.Open(nil, b[:n], b[n:], []byte("totp "+id)); err == nil {
+		if plain, err = s.factors.Open(nil, b[:n], b[n:], []byte(what+" "+id)); err == nil {
 			return string(plain), nil
 		}
 	}
-	return "", errors.New("a second factor cannot be decrypted: is DATA_KEY the one that it was set up under?")
+	return "", fmt.Errorf("a secret (%s) cannot be decrypted: is DATA_KEY the one that it was made under?", what)
 }

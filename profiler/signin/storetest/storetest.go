@@ -98,6 +98,8 @@ func Run(t *testing.T, open func(t *testing.T, clock func() time.Time) (signin.S
 		{"a refresh token ends", refreshEnds},
 		{"what ends sessions", sessionsEnd},
 		{"a password is set whole or not at all", passwords},
+		{"a first password waits for its mail", firstMails},
+		{"two that claim a first mail at once", firstMailsAtOnce},
 		{"a link is good once, until it ends", links},
 		{"two that use a link at once", linksAtOnce},
 		{"a second factor's life", factors},
@@ -404,6 +406,93 @@ func passwords(t *testing.T, w world) {
 	is(t, "the first one", a.Hash, "h")
 	_, err = w.SetPassword(ctx, signin.PasswordChange{UserID: uuid.NewString(), Hash: "h"})
 	wants(t, err, signin.ErrNotFound)
+}
+
+// newUser is an account that has never had a password.
+func (w world) newUser(t testing.TB, email string) string {
+	t.Helper()
+	return Insert(t, w.db, w.clock.Now(), User{Email: email, First: "Ada", Role: token.User, New: true})
+}
+
+func (w world) freshMail(n string, life time.Duration) *signin.FreshMail {
+	return &signin.FreshMail{FirstMail: signin.FirstMail{Sealed: "sealed " + n, MessageID: n + "@angelowl", Expires: w.clock.Now().Add(life)}, Hash: "h" + n}
+}
+
+func firstMails(t *testing.T, w world) {
+	ctx, id := t.Context(), w.newUser(t, "ada@example.com")
+	claim := func(fresh *signin.FreshMail) (signin.Account, signin.FirstMail) {
+		t.Helper()
+		a, m, err := w.ClaimFirstMail(ctx, id, fresh, time.Minute)
+		check(t, err)
+		return a, m
+	}
+	_, m := claim(nil)
+	is(t, "nothing to send yet", m, signin.FirstMail{})
+	one := w.freshMail("1", time.Hour)
+	a, m := claim(one)
+	is(t, "the first", m, one.FirstMail)
+	if a.Hash != "h1" || !a.First || !a.New || !a.Expires.Equal(one.Expires) || a.Session != 1 {
+		t.Fatalf("%+v", a)
+	}
+	_, _, err := w.ClaimFirstMail(ctx, id, w.freshMail("2", time.Hour), time.Minute)
+	wants(t, err, signin.ErrConflict) // another sends it
+	w.clock.Go(time.Minute)
+	_, m = claim(w.freshMail("2", time.Hour)) // who claimed it died: it is the same mail
+	is(t, "again", m, one.FirstMail)
+	check(t, w.EndFirstMail(ctx, id, "1@angelowl", false))
+	a, m = claim(nil)
+	is(t, "after a failure", m, one.FirstMail)
+	is(t, "the hash", a.Hash, "h1")
+
+	// To another address goes another password.
+	check(t, w.EndFirstMail(ctx, id, "1@angelowl", false))
+	check(t, w.db.Exec("UPDATE users SET email = 'b@example.com', email_key = 'b@example.com' WHERE id = ?", id).Error)
+	_, m = claim(nil)
+	is(t, "the address has moved", m, signin.FirstMail{})
+	three := w.freshMail("3", time.Hour)
+	a, m = claim(three)
+	is(t, "the one for the new address", m, three.FirstMail)
+	is(t, "the hash", a.Hash, "h3")
+	is(t, "session", a.Session, 2)
+
+	// And in place of one that has expired.
+	w.clock.Go(2 * time.Hour)
+	check(t, w.EndFirstMail(ctx, id, "1@angelowl", true)) // is another
+	a, m = claim(w.freshMail("4", time.Hour))
+	is(t, "message", m.MessageID, "4@angelowl")
+	is(t, "the hash", a.Hash, "h4")
+	check(t, w.EndFirstMail(ctx, id, "4@angelowl", true))
+	_, _, err = w.ClaimFirstMail(ctx, id, w.freshMail("5", time.Hour), time.Minute)
+	wants(t, err, signin.ErrHasPassword)
+
+	// Who sets a password ends what waits.
+	id = w.newUser(t, "c@example.com")
+	claim(w.freshMail("6", time.Hour))
+	_, err = w.SetPassword(ctx, signin.PasswordChange{UserID: id, Hash: "own"})
+	check(t, err)
+	check(t, w.EndFirstMail(ctx, id, "6@angelowl", false))
+	_, _, err = w.ClaimFirstMail(ctx, id, nil, time.Minute)
+	wants(t, err, signin.ErrHasPassword)
+	_, _, err = w.ClaimFirstMail(ctx, uuid.NewString(), nil, time.Minute)
+	wants(t, err, signin.ErrNotFound)
+}
+
+func firstMailsAtOnce(t *testing.T, w world) {
+	id := w.newUser(t, "ada@example.com")
+	var won atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			_, _, err := w.ClaimFirstMail(t.Context(), id, w.freshMail(fmt.Sprint(i), time.Hour), time.Minute)
+			if err == nil {
+				won.Add(1)
+			} else if !errors.Is(err, signin.ErrConflict) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	is(t, "claims", won.Load(), 1)
 }
 
 func links(t *testing.T, w world) {

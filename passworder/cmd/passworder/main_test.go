@@ -1,0 +1,11 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/angelowl-loyalties/app/loyalty/config/configtest"
+)
+
+func TestDocs(t *testing.T) {
+	configtest.Documented(t, "../../../docs/configuration.md", "passworder", about, new(settings))
+}
