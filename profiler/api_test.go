@@ -54,6 +54,8 @@ type desk struct {
 	away  bool            // the mail system
 }
 
+func (d *desk) Run(ctx context.Context) { <-ctx.Done() }
+
 func (d *desk) Routes(r gin.IRouter) {
 	r.POST("/auth/login", func(c *gin.Context) { web.Data(c, http.StatusOK, "in") })
 }
