@@ -26,6 +26,10 @@ require github.com/angelowl-loyalties/app/authorizer v0.0.0
 
 replace github.com/angelowl-loyalties/app/authorizer => ../authorizer
 
+require github.com/angelowl-loyalties/app/emailer v0.0.0
+
+replace github.com/angelowl-loyalties/app/emailer => ../emailer
+
 require github.com/angelowl-loyalties/app/publish-single v0.0.0
 
 replace github.com/angelowl-loyalties/app/publish-single => ../publish-single

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/mail"
 	"github.com/angelowl-loyalties/app/loyalty/ruleapi"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/gin-gonic/gin"
@@ -158,11 +159,11 @@ func (s *service) beginMail(c *gin.Context) {
 	}
 	m := RewardMail{
 		User: parseUUID(&errs, "user_id", body.UserID), Day: parseDay(&errs, "day", body.Day),
-		MessageID: line(&errs, "message_id", body.MessageID), Rows: parseRows(&errs, body.Rows),
+		MessageID: body.MessageID, Rows: parseRows(&errs, body.Rows),
 	}
 	since := parseDay(&errs, "since", body.Since)
-	if m.MessageID == "" {
-		errs.Add("", missing("message_id"))
+	if !mail.Addressable(m.MessageID) {
+		errs.Add("", invalid("message_id", "not_an_id", "must be a Message-ID without its angle brackets"))
 	}
 	if err := errs.Err(); err != nil {
 		web.Fail(c, err)

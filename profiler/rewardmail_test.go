@@ -23,10 +23,10 @@ func TestTheLedgerOfRewardMails(t *testing.T) {
 		return fmt.Sprintf(`{"data":[{"card_id":%q,"user_id":%q,"rows":%q}]}`, card, owner, rewards(keys...))
 	}
 	begin := func(id string, keys ...string) string {
-		return fmt.Sprintf(`{"user_id":%q,"day":"2021-09-01","since":"2021-08-26","message_id":"m1@bank.example","rows":%q}`, id, rewards(keys...))
+		return fmt.Sprintf(`{"user_id":%q,"day":"2021-09-01","since":"2021-08-26","message_id":"rewards.2021-09-01.00000000-0000-4000-8000-4111111111111111@bank.example","rows":%q}`, id, rewards(keys...))
 	}
 	b.want(200, "service", "POST", "/internal/reward-mails/unmailed", unmailed).has(t, found(one, two))
-	mail := fmt.Sprintf(`{"data":{"name":"user Test","email":"user@example.com","unsubscribe":"token-of-%s","mails":[{"day":"2021-09-01","message_id":"m1@bank.example","rows":%q}]}}`, owner, rewards(one))
+	mail := fmt.Sprintf(`{"data":{"name":"user Test","email":"user@example.com","unsubscribe":"token-of-%s","mails":[{"day":"2021-09-01","message_id":"rewards.2021-09-01.00000000-0000-4000-8000-4111111111111111@bank.example","rows":%q}]}}`, owner, rewards(one))
 	b.want(200, "service", "POST", "/internal/reward-mails/begin", begin(owner, one)).has(t, mail)
 	b.want(200, "service", "POST", "/internal/reward-mails/begin", begin(owner, one, two)).has(t, mail)
 	end := fmt.Sprintf(`{"user_id":%q,"day":"2021-09-01","refused":true}`, owner)
@@ -46,7 +46,7 @@ func TestTheLedgerOfRewardMails(t *testing.T) {
 		{"unmailed", `{"since":"2021-09-01","cards":[` + strings.Repeat(`{},`, 1000) + `{}]}`, "cards"},
 		{"begin", begin(owner), "rows"},
 		{"begin", begin(owner, strings.Repeat(one, profiler.MaxMailRows+1)), "rows"},
-		{"begin", strings.Replace(begin(owner, one), "m1@bank.example", "", 1), "message_id"},
+		{"begin", strings.Replace(begin(owner, one), "rewards.2021-09-01.00000000-0000-4000-8000-4111111111111111@bank.example", "", 1), "message_id"},
 		{"end", `{"day":"2021-09-01"}`, "user_id"},
 	} {
 		if f := b.want(400, "service", "POST", "/internal/reward-mails/"+bad.path, bad.body).failure(t); f.Fields[bad.field] == "" {
