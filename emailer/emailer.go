@@ -260,7 +260,11 @@ func (h *Handler) gather(ctx context.Context, day, since loyalty.Date, s *sorter
 			last.Rows = append(last.Rows, key)
 		}
 		if len(cards) > 0 {
-			left, err := h.deps.Ledger.Unmailed(ctx, since, cards)
+			var left []profile.CardRows
+			err := again(ctx, profile.ErrUnavailable, func() (err error) {
+				left, err = h.deps.Ledger.Unmailed(ctx, since, cards)
+				return err
+			})
 			if err != nil {
 				return n, err
 			}

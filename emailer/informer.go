@@ -19,7 +19,7 @@ const (
 	pageSize = 500
 	// maxPage is the most that is read of an answer; a reward has a few kilobytes at most.
 	maxPage = 16 << 20
-	// tries of one page: a run that breaks off has to begin anew.
+	// tries of one question: a run that breaks off has to begin anew.
 	tries = 4
 )
 
@@ -46,21 +46,9 @@ func (i *Informer) Day(ctx context.Context, day loyalty.Date, cursor string) ([]
 		Data []loyalty.Reward `json:"data"`
 		Next string           `json:"next"`
 	}
-	for try, wait := 1, time.Second; ; try, wait = try+1, 2*wait {
-		err := i.get(ctx, "/reward/today?"+q.Encode(), &page)
-		if err == nil {
-			break
-		}
-		if try == tries || !errors.Is(err, errAway) {
-			return nil, "", fmt.Errorf("reading the rewards of %s: %w", day, err)
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, "", fmt.Errorf("reading the rewards of %s: %w", day, context.Cause(ctx))
-		}
+	err := again(ctx, errAway, func() error { return i.get(ctx, "/reward/today?"+q.Encode(), &page) })
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the rewards of %s: %w", day, err)
 	}
 	if page.Day != day {
 		return nil, "", fmt.Errorf("informer answers with the rewards of %s, not of %s", page.Day, day)
@@ -98,4 +86,21 @@ func (i *Informer) get(ctx context.Context, path string, out any) error {
 		return fmt.Errorf("%w: reading its answer: %w", errAway, err)
 	}
 	return nil
+}
+
+// again asks until there is an answer or an error that is not away, a few times.
+func again(ctx context.Context, away error, ask func() error) error {
+	for try, wait := 1, time.Second; ; try, wait = try+1, 2*wait {
+		err := ask()
+		if err == nil || try == tries || !errors.Is(err, away) || ctx.Err() != nil {
+			return err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
 }

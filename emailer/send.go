@@ -20,7 +20,7 @@ import (
 const mostFailures = 20
 
 // recordWait is how long the ledger may take to hear of a mail that was sent, when the run has ended.
-const recordWait = 5 * time.Second
+const recordWait = 15 * time.Second
 
 var errNoTime = errors.New("time ran out")
 
@@ -118,9 +118,13 @@ func (w *sending) account(ctx context.Context, items []item) error {
 		return errors.Join(context.Cause(ctx), errNoTimeLeft(err))
 	}
 	day := w.result.Day
-	begun, err := w.deps.Ledger.BeginMail(ctx, user, profile.RewardMail{
-		Day: day, MessageID: fmt.Sprintf("rewards.%s.%s@%s", day, user, w.host), Rows: keys,
-	}, w.since)
+	var begun profile.Begun
+	err := again(ctx, profile.ErrUnavailable, func() (err error) {
+		begun, err = w.deps.Ledger.BeginMail(ctx, user, profile.RewardMail{
+			Day: day, MessageID: fmt.Sprintf("rewards.%s.%s@%s", day, user, w.host), Rows: keys,
+		}, w.since)
+		return err
+	})
 	if errors.Is(err, profile.ErrNotFound) {
 		return nil // the account was deleted
 	}
@@ -193,7 +197,7 @@ func (w *sending) mail(ctx context.Context, user uuid.UUID, begun profile.Begun,
 	// The mail is gone, so the ledger hears of it even if the run has just ended.
 	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWait)
 	defer cancel()
-	return w.deps.Ledger.EndMail(record, user, m.Day, refused)
+	return again(record, profile.ErrUnavailable, func() error { return w.deps.Ledger.EndMail(record, user, m.Day, refused) })
 }
 
 // failed counts a mail that is left to the next run.
