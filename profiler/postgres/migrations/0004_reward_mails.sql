@@ -12,8 +12,6 @@ CREATE TABLE reward_mails (
 	PRIMARY KEY (user_id, day)
 );
 
-CREATE INDEX reward_mails_by_day ON reward_mails (day);
-
 -- The days of which every mail was sent.
 CREATE TABLE reward_mail_days (
 	day      TEXT PRIMARY KEY, -- YYYY-MM-DD
