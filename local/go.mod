@@ -34,6 +34,10 @@ require github.com/angelowl-loyalties/app/pet-rock v0.0.0
 
 replace github.com/angelowl-loyalties/app/pet-rock => ../pet-rock
 
+require github.com/angelowl-loyalties/app/emailer v0.0.0
+
+replace github.com/angelowl-loyalties/app/emailer => ../emailer
+
 require github.com/angelowl-loyalties/app/publish-single v0.0.0
 
 replace github.com/angelowl-loyalties/app/publish-single => ../publish-single

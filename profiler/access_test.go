@@ -42,6 +42,11 @@ var access = []struct {
 	{"GET /internal/card/{id}", "", [8]int{401, 403, 403, 403, 403, 403, 403, 200}},
 	{"GET /internal/user/{id}/card", "", [8]int{401, 403, 403, 403, 403, 403, 403, 200}},
 	{"POST /internal/users", `{"rows":[{}]}`, [8]int{401, 403, 403, 403, 403, 403, 403, 200}},
+	{"POST /internal/reward-mails/unmailed", `{"since":"2021-09-01","cards":[]}`, [8]int{401, 403, 403, 403, 403, 403, 403, 200}},
+	{"POST /internal/reward-mails/begin", `{}`, [8]int{401, 403, 403, 403, 403, 403, 403, 400}},
+	{"POST /internal/reward-mails/end", `{}`, [8]int{401, 403, 403, 403, 403, 403, 403, 400}},
+	{"GET /internal/reward-mails/day/{day}", "", [8]int{401, 403, 403, 403, 403, 403, 403, 200}},
+	{"POST /internal/reward-mails/day/{day}", "", [8]int{401, 403, 403, 403, 403, 403, 403, 200}},
 }
 
 var callers = [8]string{"", "new", "user", "other", "merchant", "bank", "admin", "service"}
@@ -82,7 +87,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 			if strings.Contains(path, "{card_type}") {
 				b.want(201, "admin", "POST", "/card/type", typeBody)
 			}
-			path = strings.NewReplacer("{id}", id, "{card_type}", typeName).Replace(path)
+			path = strings.NewReplacer("{id}", id, "{card_type}", typeName, "{day}", "2021-09-01").Replace(path)
 			body := strings.NewReplacer("{user}", userBody(n, ""), "{pan}", `{"card_pan":"`+pan+`"}`, "{card}", cardBody(b.ids["user"], ""), "{type}", typeBody).Replace(row.body)
 			got := b.do(who, method, path, body)
 			if got.status != row.status[i] {

@@ -57,6 +57,8 @@ type SignIn interface {
 	// SendFirstPassword mails a first password that was set just now, and returns when the mail system
 	// has taken it. After an error the account stands, and whoever made it is told.
 	SendFirstPassword(ctx context.Context, to mail.Address, plain string) error
+	// UnsubscribeToken is what stands in the link of a mail by which an account ends such mails.
+	UnsubscribeToken(userID string) (string, error)
 }
 
 // Passwords is how passwords are judged and hashed.

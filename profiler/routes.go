@@ -102,6 +102,11 @@ func (s *service) internalRoutes(deps Deps) *gin.Engine {
 	r.GET("/internal/card/:id", services, s.cardOwner)
 	r.GET("/internal/user/:id/card", services, s.cardsOfUser)
 	r.POST("/internal/users", services, web.LimitBody(maxBatchBody), s.putRows)
+	r.POST("/internal/reward-mails/unmailed", services, web.LimitBody(maxBatchBody), s.unmailed)
+	r.POST("/internal/reward-mails/begin", services, web.LimitBody(maxBatchBody), s.beginMail)
+	r.POST("/internal/reward-mails/end", services, s.endMail)
+	r.GET("/internal/reward-mails/day/:day", services, s.mailDay)
+	r.POST("/internal/reward-mails/day/:day", services, s.endMailDay)
 
 	s.signIn.InternalRoutes(r)
 	return r

@@ -17,6 +17,7 @@ import (
 type Store interface {
 	outbox.Store
 	Accounts
+	RewardMails
 
 	CardTypes() ruleapi.Store[loyalty.CardType, CardTypeFilter]
 

@@ -264,6 +264,8 @@ func (letIn) Routes(gin.IRouter)                                 {}
 func (letIn) InternalRoutes(gin.IRouter)                         {}
 func (letIn) Fresh() gin.HandlerFunc                             { return (*gin.Context).Next }
 func (letIn) EmailChanged(context.Context, mail.Address, string) {}
+func (letIn) UnsubscribeToken(string) (string, error)            { return "", nil }
+
 func (letIn) SendFirstPassword(context.Context, mail.Address, string) error {
 	return nil
 }

@@ -57,13 +57,19 @@ func (s *Settings) Check() []config.Problem {
 	return out
 }
 
-// Client returns the client of a service, which is called as in profiler's SERVICE_SECRETS.
-func (s *Settings) Client(service string, client *http.Client, clock func() time.Time) *Client {
+// Credentials are those of a service, which is called as in profiler's SERVICE_SECRETS. Other services
+// take their tokens, too.
+func (s *Settings) Credentials(service string, client *http.Client, clock func() time.Time) *Credentials {
 	id := s.ClientID
 	if id == "" {
 		id = ServiceID(service)
 	}
-	return New(s.Internal, NewCredentials(strings.TrimRight(s.Endpoint, "/")+"/auth/token", id, s.ClientSecret, client, clock), client)
+	return NewCredentials(strings.TrimRight(s.Endpoint, "/")+"/auth/token", id, s.ClientSecret, client, clock)
+}
+
+// Client returns the client of a service.
+func (s *Settings) Client(service string, client *http.Client, clock func() time.Time) *Client {
+	return New(s.Internal, s.Credentials(service, client, clock), client)
 }
 
 // ServiceID is the id of the account that profiler makes for a service.

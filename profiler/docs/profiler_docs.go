@@ -1261,6 +1261,229 @@ const docTemplateprofiler = `{
                 }
             }
         },
+        "/internal/reward-mails/begin": {
+            "post": {
+                "description": "Of up to 20,000 rewards. Answered are all mails of the account that are to be sent now: this one, if there is none of that day yet and something new to tell, and earlier ones whose sending was cut off, each with the Message-ID that it had.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "internal"
+                ],
+                "summary": "Begin an account's mail of a day (internal port; role service)",
+                "parameters": [
+                    {
+                        "description": "the mail",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/profiler.BeginMailBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.BegunAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "404": {
+                        "description": "the account is not there any more",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/internal/reward-mails/day/{day}": {
+            "get": {
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "internal"
+                ],
+                "summary": "Whether all mails of a day were sent (internal port; role service)",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "date",
+                        "description": "the bank's day",
+                        "name": "day",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.MailDayAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            },
+            "post": {
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "internal"
+                ],
+                "summary": "Say that all mails of a day were sent (internal port; role service)",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "format": "date",
+                        "description": "the bank's day",
+                        "name": "day",
+                        "in": "path",
+                        "required": true
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.RecordedAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/internal/reward-mails/end": {
+            "post": {
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "internal"
+                ],
+                "summary": "Say that a mail was taken, or refused for good (internal port; role service)",
+                "parameters": [
+                    {
+                        "description": "the mail",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/profiler.EndMailBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.RecordedAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
+        "/internal/reward-mails/unmailed": {
+            "post": {
+                "description": "Up to 1,000 cards with 20,000 rewards, each named by 16 bytes. Answered are the cards of accounts that get reward mails, with those of their rewards of which no mail that was sent, of since or a later day, tells.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "internal"
+                ],
+                "summary": "Which rewards no mail has told of (internal port; role service)",
+                "parameters": [
+                    {
+                        "description": "the rewards",
+                        "name": "body",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/profiler.UnmailedBody"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.UnmailedAnswer"
+                        }
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/profiler.ErrorBody"
+                        }
+                    }
+                }
+            }
+        },
         "/internal/session/{id}": {
             "get": {
                 "security": [
@@ -2329,6 +2552,78 @@ const docTemplateprofiler = `{
         }
     },
     "definitions": {
+        "profiler.BeginMailBody": {
+            "type": "object",
+            "properties": {
+                "day": {
+                    "type": "string",
+                    "format": "date"
+                },
+                "message_id": {
+                    "type": "string"
+                },
+                "rows": {
+                    "type": "string",
+                    "format": "base64"
+                },
+                "since": {
+                    "description": "the first day of mails that are looked at",
+                    "type": "string",
+                    "format": "date"
+                },
+                "user_id": {
+                    "type": "string",
+                    "format": "uuid"
+                }
+            }
+        },
+        "profiler.BegunAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/profiler.BegunItem"
+                }
+            }
+        },
+        "profiler.BegunItem": {
+            "type": "object",
+            "properties": {
+                "email": {
+                    "type": "string",
+                    "format": "email"
+                },
+                "mails": {
+                    "type": "array",
+                    "items": {
+                        "$ref": "#/definitions/profiler.BegunMail"
+                    }
+                },
+                "name": {
+                    "type": "string"
+                },
+                "unsubscribe": {
+                    "description": "the token of the link",
+                    "type": "string"
+                }
+            }
+        },
+        "profiler.BegunMail": {
+            "type": "object",
+            "properties": {
+                "day": {
+                    "type": "string",
+                    "format": "date"
+                },
+                "message_id": {
+                    "type": "string"
+                },
+                "rows": {
+                    "description": "of those that were sent, the ones it tells of",
+                    "type": "string",
+                    "format": "base64"
+                }
+            }
+        },
         "profiler.CardAnswer": {
             "type": "object",
             "properties": {
@@ -2410,6 +2705,19 @@ const docTemplateprofiler = `{
                 "total": {
                     "type": "integer",
                     "example": 4
+                }
+            }
+        },
+        "profiler.CardRowsBody": {
+            "type": "object",
+            "properties": {
+                "card_id": {
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "rows": {
+                    "type": "string",
+                    "format": "base64"
                 }
             }
         },
@@ -2511,6 +2819,23 @@ const docTemplateprofiler = `{
                 }
             }
         },
+        "profiler.EndMailBody": {
+            "type": "object",
+            "properties": {
+                "day": {
+                    "type": "string",
+                    "format": "date"
+                },
+                "refused": {
+                    "description": "by the mail system, for good",
+                    "type": "boolean"
+                },
+                "user_id": {
+                    "type": "string",
+                    "format": "uuid"
+                }
+            }
+        },
         "profiler.ErrorBody": {
             "type": "object",
             "properties": {
@@ -2597,6 +2922,22 @@ const docTemplateprofiler = `{
                 }
             }
         },
+        "profiler.MailDayAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "$ref": "#/definitions/profiler.MailDayItem"
+                }
+            }
+        },
+        "profiler.MailDayItem": {
+            "type": "object",
+            "properties": {
+                "mailed": {
+                    "type": "boolean"
+                }
+            }
+        },
         "profiler.OwnerAnswer": {
             "type": "object",
             "properties": {
@@ -2618,6 +2959,15 @@ const docTemplateprofiler = `{
                 "user_id": {
                     "type": "string",
                     "format": "uuid"
+                }
+            }
+        },
+        "profiler.RecordedAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "type": "string",
+                    "example": "OK"
                 }
             }
         },
@@ -2738,6 +3088,50 @@ const docTemplateprofiler = `{
                     "items": {
                         "$ref": "#/definitions/profiler.RowOutcome"
                     }
+                }
+            }
+        },
+        "profiler.UnmailedAnswer": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "type": "array",
+                    "items": {
+                        "$ref": "#/definitions/profiler.UnmailedItem"
+                    }
+                }
+            }
+        },
+        "profiler.UnmailedBody": {
+            "type": "object",
+            "properties": {
+                "cards": {
+                    "type": "array",
+                    "items": {
+                        "$ref": "#/definitions/profiler.CardRowsBody"
+                    }
+                },
+                "since": {
+                    "description": "the first day of mails that are looked at",
+                    "type": "string",
+                    "format": "date"
+                }
+            }
+        },
+        "profiler.UnmailedItem": {
+            "type": "object",
+            "properties": {
+                "card_id": {
+                    "type": "string",
+                    "format": "uuid"
+                },
+                "rows": {
+                    "type": "string",
+                    "format": "base64"
+                },
+                "user_id": {
+                    "type": "string",
+                    "format": "uuid"
                 }
             }
         },

@@ -37,7 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) profiler.Store) {
 		{"importers at once: each is whole", importers},
 		{"a cancelled context changes nothing", cancelled},
 	}
-	for _, test := range append(tests, accounts...) {
+	for _, test := range append(append(tests, accounts...), rewardMails...) {
 		t.Run(test.name, func(t *testing.T) { test.test(t, open(t)) })
 	}
 }
