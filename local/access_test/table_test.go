@@ -120,6 +120,12 @@ var inside = map[string][]row{
 		{"GET /internal/card/:id", "/internal/card/{card}", "", [9]int{401, 403, 403, 403, 403, 403, 403, 200, 403}},
 		{"GET /internal/user/:id/card", "/internal/user/{user}/card", "", [9]int{401, 403, 403, 403, 403, 403, 403, 200, 403}},
 		{"POST /internal/users", "", `{"rows":[{}]}`, [9]int{401, 403, 403, 403, 403, 403, 403, 200, 403}},
+		{"POST /internal/user/:id/first-password", "/internal/user/{newuser}/first-password", "", [9]int{401, 403, 403, 403, 403, 403, 403, 200, 403}},
+		{"POST /internal/reward-mails/unmailed", "", `{}`, [9]int{401, 403, 403, 403, 403, 403, 403, 400, 403}},
+		{"POST /internal/reward-mails/begin", "", `{}`, [9]int{401, 403, 403, 403, 403, 403, 403, 400, 403}},
+		{"POST /internal/reward-mails/end", "", `{}`, [9]int{401, 403, 403, 403, 403, 403, 403, 400, 403}},
+		{"GET /internal/reward-mails/day/:day", "/internal/reward-mails/day/{day}", "", [9]int{401, 403, 403, 403, 403, 403, 403, 200, 403}},
+		{"POST /internal/reward-mails/day/:day", "/internal/reward-mails/day/{day}", "", [9]int{401, 403, 403, 403, 403, 403, 403, 200, 403}},
 		{"GET /internal/session/:id", "/internal/session/{user}", "", [9]int{401, 403, 403, 403, 403, 403, 403, 200, 403}},
 		{"GET /internal/merchant/:id", "/internal/merchant/{merchant}", "", [9]int{401, 403, 403, 403, 403, 403, 403, 200, 403}},
 		{"POST /internal/merchant/:id/spend", "/internal/merchant/{merchant}/spend", `{}`, [9]int{401, 403, 403, 403, 403, 403, 403, 400, 403}},
@@ -137,6 +143,8 @@ var noMethodInside = [9]int{401, 405, 405, 405, 405, 405, 405, 405, 405}
 var internal = map[string][]string{
 	"profiler": {
 		"GET /internal/card/:id", "GET /internal/user/:id/card", "POST /internal/users",
+		"POST /internal/user/:id/first-password", "POST /internal/reward-mails/unmailed", "POST /internal/reward-mails/begin", "POST /internal/reward-mails/end",
+		"GET /internal/reward-mails/day/:day", "POST /internal/reward-mails/day/:day",
 		"GET /internal/session/:id", "GET /internal/merchant/:id", "POST /internal/merchant/:id/spend",
 		"GET /swagger/*any", // the front door of a laptop shows it under /docs/
 	},
