@@ -247,6 +247,26 @@ func (w *world) newUpload() (string, error) {
 	return out.Data.ID, err
 }
 
+// known waits until these have logged a request, which they do when it has been answered, and returns
+// all who have.
+func (l *lines) known(t *testing.T, requestID string, by ...string) []string {
+	t.Helper()
+	late := time.After(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		all := l.of(requestID)
+		if !slices.ContainsFunc(by, func(name string) bool { return !slices.Contains(all, name) }) {
+			return all
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			return all
+		}
+	}
+}
+
 type session struct {
 	Token   string `json:"token"`
 	UserID  string `json:"user_id"`

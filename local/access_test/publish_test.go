@@ -77,7 +77,7 @@ func TestATransactionThatIsSentThriceEarnsOnce(t *testing.T) {
 		if a.body != first || a.header.Get("X-Request-Id") != request {
 			t.Errorf("%s with the request id %s, not %s with %s", a, a.header.Get("X-Request-Id"), first, request)
 		}
-		if by := w.log.of(request); !slices.Contains(by, "gateway") || !slices.Contains(by, "publish-single") {
+		if by := w.log.known(t, request, "gateway", "publish-single"); !slices.Contains(by, "gateway") || !slices.Contains(by, "publish-single") {
 			t.Errorf("%v have logged the request", by)
 		}
 	}
@@ -105,14 +105,14 @@ func TestARequestIDGoesThroughAllServices(t *testing.T) {
 	for path, service := range map[string]string{"/user/" + w.userID: "profiler", "/campaign": "campaignex", "/reward/total/" + w.card: "informer"} {
 		id := uuid.NewString()
 		a := want(t, 200, w.tokens[own], "GET", path, "", "X-Request-Id: "+id)
-		if by := w.log.of(id); a.header.Get("X-Request-Id") != id || !slices.Contains(by, "gateway") || !slices.Contains(by, service) {
+		if by := w.log.known(t, id, "gateway", service); a.header.Get("X-Request-Id") != id || !slices.Contains(by, "gateway") || !slices.Contains(by, service) {
 			t.Errorf("%s: %v have logged it, and it has the id %s", a, by, a.header.Get("X-Request-Id"))
 		}
 	}
 	// What a service asks of another goes by the id of the request that it asks for.
 	id := uuid.NewString()
 	want(t, 201, w.tokens[admin], "POST", "/campaign", campaignBody, "X-Request-Id: "+id)
-	if by := w.log.of(id); !slices.Equal(by, []string{"campaignex", "gateway", "profiler"}) {
+	if by := w.log.known(t, id, "campaignex", "gateway", "profiler"); !slices.Equal(by, []string{"campaignex", "gateway", "profiler"}) {
 		t.Errorf("%v have logged it", by)
 	}
 }

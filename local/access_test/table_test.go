@@ -382,7 +382,7 @@ func TestTheFrontDoorLeadsToNothingInternal(t *testing.T) {
 				if a.status < 400 || a.status >= 500 {
 					t.Errorf("%s: by %s: %s", name, callers[who], a)
 				}
-				if by := w.log.of(id); !slices.Equal(by, []string{"gateway"}) {
+				if by := w.log.known(t, id, "gateway"); !slices.Equal(by, []string{"gateway"}) {
 					t.Errorf("%s: by %s: %s, and %v know of it", name, callers[who], a, by)
 				}
 			}

@@ -107,7 +107,7 @@ func TestForgedTokensComeNoFurtherThanTheGateway(t *testing.T) {
 		// The same tools make a token that is good, and then the service hears of it.
 		id := uuid.NewString()
 		a := must[answer](t)(w.sendAs(control, route.method, route.path, body, "X-Request-Id: "+id))
-		if by := w.log.of(id); a.status >= 300 || !slices.Contains(by, route.service) {
+		if by := w.log.known(t, id, route.service); a.status >= 300 || !slices.Contains(by, route.service) {
 			t.Errorf("what is good: %s, and %v know of it", a, by)
 		}
 		for _, x := range all {
@@ -116,7 +116,7 @@ func TestForgedTokensComeNoFurtherThanTheGateway(t *testing.T) {
 			if a.status != 401 || a.header.Get("WWW-Authenticate") != "Bearer" {
 				t.Errorf("%s: %s", x.name, a)
 			}
-			if by := w.log.of(id); !slices.Equal(by, []string{"gateway"}) {
+			if by := w.log.known(t, id, "gateway"); !slices.Equal(by, []string{"gateway"}) {
 				t.Errorf("%s: %s, and %v know of it", x.name, a, by)
 			}
 		}
