@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"crypto/rand"
 	"maps"
 	"slices"
 	"strings"
@@ -374,7 +375,7 @@ func TestTheFrontDoorLeadsToNothingInternal(t *testing.T) {
 			}
 			path = strings.NewReplacer(":id", w.userID, "*any", "index.html").Replace(path)
 			for who := range callers {
-				id := uuid.NewString()
+				id := rand.Text() // no UUID, which may look like a card number and is replaced then
 				a, err := w.send(caller(who), method, path, "", "X-Request-Id: "+id)
 				if err != nil {
 					t.Fatal(err)

@@ -772,7 +772,7 @@ func TestAnOlderDatabaseDoesNotOverwriteEtcd(t *testing.T) {
 			}
 			s.want(200, "GET", "/campaign/"+id, "").has(t, `"published":false`)
 			for range 6 { // until the database is ahead
-				s.do("PUT", "/campaign/"+id, kaligo(id, strconv.FormatInt(time.Now().UnixNano(), 10), "10"))
+				s.do("PUT", "/campaign/"+id, kaligo(id, "n"+strconv.FormatInt(time.Now().UnixNano(), 36), "10"))
 			}
 			eventually(t, "the rule, changed again, in etcd", func() bool {
 				v, _ := value(t, cli, rulebook.Campaigns, id)
