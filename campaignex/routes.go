@@ -99,6 +99,8 @@ func (s *service) routes() *gin.Engine {
 	r.DELETE("/exclusion/:id", staff, fresh, s.deleteExclusion)
 	r.GET("/exclusion/:id/history", staff, s.exclusionHistory)
 
+	r.GET("/mcc", read, s.listCodes)
+
 	r.GET("/fx", staff, s.listDays)
 	r.POST("/fx", staff, fresh, web.LimitBody(maxHistory), s.importDays)
 	r.GET("/fx/:date", staff, s.getDay)

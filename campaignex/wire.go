@@ -154,6 +154,18 @@ type TryAnswer struct {
 	Data TryReward `json:"data"`
 }
 
+// Code is a merchant category code.
+type Code struct {
+	MCC         int    `json:"mcc" minimum:"1" maximum:"9999"`
+	Description string `json:"description"`
+	Group       string `json:"group"` // as in GET /reward/summary
+}
+
+// CodeList is the answer with merchant category codes.
+type CodeList struct {
+	Data []Code `json:"data"`
+}
+
 // ErrorBody is an answer that is an error.
 type ErrorBody struct {
 	Error  string            `json:"error" example:"end_date 2021-01-01 is before the start date 2021-09-01"`

@@ -231,32 +231,6 @@ func TestExact(t *testing.T) {
 	}
 }
 
-func TestGroupsOfCodes(t *testing.T) {
-	for code, want := range map[loyalty.MCC]string{
-		0: "unknown", 1: "other services", 3000: "airlines", 3299: "airlines", 4511: "airlines", 3300: "car rental", 3499: "car rental", 7512: "car rental",
-		3500: "hotels", 3999: "hotels", 7011: "hotels", 4722: "travel agencies", 4111: "transport", 4121: "transport", 4814: "telecom and utilities",
-		5411: "groceries", 5541: "fuel", 5542: "fuel", 5811: "restaurants", 5814: "restaurants", 5815: "electronics and software", 5912: "pharmacies and health",
-		5651: "clothing", 6011: "financial services", 7995: "entertainment", 8220: "education", 9399: "government", 9999: "government",
-	} {
-		if got := groupName(groupOf(code)); got != want {
-			t.Errorf("%s is %s, not %s", code, got, want)
-		}
-	}
-	used := map[int]bool{}
-	for code := loyalty.MCC(1); code <= 9999; code++ {
-		i := groupOf(code)
-		used[i] = true
-		if i == len(mccGroups) {
-			t.Errorf("%s has no group", code)
-		}
-	}
-	for i, g := range mccGroups {
-		if !used[i] {
-			t.Errorf("%s has no code", g.name)
-		}
-	}
-}
-
 func TestSpreadsheetText(t *testing.T) {
 	for in, want := range map[string]string{
 		"": "", "Kaligo": "Kaligo", "=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": "'\tx", "\rx": "'\rx", "a=1": "a=1", "'": "'",

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/mcc"
 	"github.com/google/uuid"
 	"golang.org/x/sync/singleflight"
 )
@@ -87,10 +88,10 @@ func (t *tally) add(r *loyalty.Row) {
 		groups = map[int]*groupTotal{}
 		t.spent[month{year, of}] = groups
 	}
-	g := groups[groupOf(r.MCC)]
+	g := groups[mcc.GroupOf(r.MCC)]
 	if g == nil {
 		g = &groupTotal{units: map[programmeKey]*exact{}, spend: map[loyalty.Currency]*exact{}, home: exact{digits: t.home.Digits()}}
-		groups[groupOf(r.MCC)] = g
+		groups[mcc.GroupOf(r.MCC)] = g
 	}
 	g.rewards++
 	units := g.units[key]
@@ -187,9 +188,9 @@ func (t *tally) months() []monthSummary {
 	out := make([]monthSummary, 0, len(months))
 	for _, m := range months {
 		s := monthSummary{Month: time.Date(m.year, m.of, 1, 0, 0, 0, 0, time.UTC).Format("2006-01"), Groups: []groupSummary{}}
-		for i := range len(mccGroups) + 1 {
+		for i := range mcc.Groups() + 1 {
 			if g := t.spent[m][i]; g != nil {
-				s.Groups = append(s.Groups, t.groupSummary(groupName(i), g))
+				s.Groups = append(s.Groups, t.groupSummary(mcc.GroupName(i), g))
 			}
 		}
 		out = append(out, s)

@@ -1312,6 +1312,70 @@ const docTemplatecampaignex = `{
                     }
                 }
             }
+        },
+        "/mcc": {
+            "get": {
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "mcc"
+                ],
+                "summary": "Merchant category codes by ISO 18245, all that fit",
+                "parameters": [
+                    {
+                        "type": "string",
+                        "description": "the beginning of a code, or words of the description or the group",
+                        "name": "search",
+                        "in": "query"
+                    },
+                    {
+                        "type": "string",
+                        "description": "the ETag that was read",
+                        "name": "If-None-Match",
+                        "in": "header"
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.CodeList"
+                        },
+                        "headers": {
+                            "Cache-Control": {
+                                "type": "string",
+                                "description": "how long it may be kept"
+                            },
+                            "ETag": {
+                                "type": "string",
+                                "description": "of this list, for If-None-Match"
+                            }
+                        }
+                    },
+                    "304": {
+                        "description": "Not Modified"
+                    },
+                    "400": {
+                        "description": "Bad Request",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "401": {
+                        "description": "Unauthorized",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    },
+                    "403": {
+                        "description": "Forbidden",
+                        "schema": {
+                            "$ref": "#/definitions/campaignex.ErrorBody"
+                        }
+                    }
+                }
+            }
         }
     },
     "definitions": {
@@ -1478,6 +1542,34 @@ const docTemplatecampaignex = `{
                 "total": {
                     "type": "integer",
                     "example": 42
+                }
+            }
+        },
+        "campaignex.Code": {
+            "type": "object",
+            "properties": {
+                "description": {
+                    "type": "string"
+                },
+                "group": {
+                    "description": "as in GET /reward/summary",
+                    "type": "string"
+                },
+                "mcc": {
+                    "type": "integer",
+                    "maximum": 9999,
+                    "minimum": 1
+                }
+            }
+        },
+        "campaignex.CodeList": {
+            "type": "object",
+            "properties": {
+                "data": {
+                    "type": "array",
+                    "items": {
+                        "$ref": "#/definitions/campaignex.Code"
+                    }
                 }
             }
         },

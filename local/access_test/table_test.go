@@ -311,6 +311,8 @@ func secured(t *testing.T, a answer) {
 		policy = policy[:1]
 	case path == "/.well-known/jwks.json" && a.status == 200:
 		want["Cache-Control"] = "public, max-age=300"
+	case path == "/mcc" && a.status == 200:
+		want["Cache-Control"] = "private, max-age=3600"
 	}
 	// The gateway cannot say a policy in what it answers by itself, which no service calls so.
 	if a.status >= 400 && a.header.Get("Content-Type") == "application/json" {

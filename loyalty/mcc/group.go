@@ -1,10 +1,10 @@
-package informer
+package mcc
 
 import "github.com/angelowl-loyalties/app/loyalty"
 
-// mccGroups are kinds of merchants as people know them, after the ranges of ISO 18245. The first
+// groups are kinds of merchants as people know them, after the ranges of ISO 18245. The first
 // that has a code is the code's, and every code from 1 to 9999 has one.
-var mccGroups = []struct {
+var groups = []struct {
 	name  string
 	codes loyalty.MCCSet
 }{
@@ -31,19 +31,23 @@ var mccGroups = []struct {
 	{"other services", loyalty.MCCSet{{From: 1, To: 2999}, {From: 7000, To: 8999}}},
 }
 
-// groupOf is the index of a code's group; the one behind the last is for unknown codes.
-func groupOf(code loyalty.MCC) int {
-	for i := range mccGroups {
-		if mccGroups[i].codes.Contains(code) {
+// Groups is how many groups there are.
+func Groups() int { return len(groups) }
+
+// GroupOf is the index of a code's group; the one behind the last is for unknown codes.
+func GroupOf(code loyalty.MCC) int {
+	for i := range groups {
+		if groups[i].codes.Contains(code) {
 			return i
 		}
 	}
-	return len(mccGroups)
+	return len(groups)
 }
 
-func groupName(i int) string {
-	if i == len(mccGroups) {
+// GroupName is the name of the group with an index.
+func GroupName(i int) string {
+	if i == len(groups) {
 		return "unknown"
 	}
-	return mccGroups[i].name
+	return groups[i].name
 }
