@@ -18,13 +18,15 @@ import (
 
 const etcdTimeout = 3 * time.Second
 
-// board shows in etcd what is in force, under a lease: the keys go when the rewarder does. It
-// never holds anything up; while etcd is out of reach the keys are missing or old.
+// board shows in etcd what is in force and how the rewarder is, under a lease: the keys go when the
+// rewarder does. It never holds anything up; while etcd is out of reach the keys are missing or old.
 type board struct {
 	cli   *clientv3.Client
 	log   *slog.Logger
 	topic string
 	ttl   time.Duration
+	self  func() Said // how the rewarder is
+	said  string      // of it, as it stands under the present lease
 
 	mu     sync.Mutex
 	wanted map[int32]rulebook.InForce
@@ -32,8 +34,8 @@ type board struct {
 	wake   chan struct{}
 }
 
-func newBoard(cli *clientv3.Client, log *slog.Logger, topic string, ttl time.Duration) *board {
-	return &board{cli: cli, log: log, topic: topic, ttl: ttl,
+func newBoard(cli *clientv3.Client, log *slog.Logger, topic string, ttl time.Duration, self func() Said) *board {
+	return &board{cli: cli, log: log, topic: topic, ttl: ttl, self: self,
 		wanted: map[int32]rulebook.InForce{}, dirty: map[int32]bool{}, wake: make(chan struct{}, 1)}
 }
 
@@ -109,8 +111,12 @@ func (b *board) hold(ctx context.Context) error {
 		b.dirty[partition] = true
 	}
 	b.mu.Unlock()
+	b.said = ""
 	for {
 		if err := b.flush(ctx, lease.ID); err != nil {
+			return err
+		}
+		if err := b.say(ctx, lease.ID); err != nil {
 			return err
 		}
 		select {
@@ -149,6 +155,25 @@ func (b *board) flush(ctx context.Context, lease clientv3.LeaseID) error {
 		maps.Copy(b.dirty, dirty)
 	}
 	return err
+}
+
+// say writes how the rewarder is, if that has changed.
+func (b *board) say(ctx context.Context, lease clientv3.LeaseID) error {
+	said := b.self()
+	value, err := json.Marshal(said)
+	if err != nil {
+		return fmt.Errorf("writing how the rewarder is: %w", err)
+	}
+	if string(value) == b.said {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, etcdTimeout)
+	defer cancel()
+	if _, err := b.cli.Put(ctx, rulebook.RewarderPrefix+b.topic+"/"+said.Name, string(value), clientv3.WithLease(lease)); err != nil {
+		return fmt.Errorf("writing how the rewarder is: %w", err)
+	}
+	b.said = string(value)
+	return nil
 }
 
 // confirm writes what is wanted and does not stand under the lease: when a partition changes hands, a

@@ -104,6 +104,12 @@ func starValue(value []byte) []byte {
 	return starred
 }
 
+// StarValue is a record's value as it may be shown: without a full card number. JSON stays JSON.
+func StarValue(value []byte) []byte { return starValue(value) }
+
+// Star is a text of a record, such as a header, as it may be shown: without a full card number.
+func Star(s string) string { return starText(s, false) }
+
 // starJSON rewrites the texts, names and numbers that have to be; all other bytes stay.
 func starJSON(value []byte) ([]byte, bool) {
 	if !json.Valid(value) || !utf8.Valid(value) {

@@ -177,6 +177,7 @@ func (r *rewarder) checkTopic(ctx context.Context) {
 			return
 		}
 		for _, p := range r.status.working() {
+			p.count(r.clock())
 			if end, err := r.client.GetOffset(r.cfg.Topic, p.number, sarama.OffsetNewest); err == nil {
 				p.end.Store(end)
 				r.lookAtOldest(p, end)

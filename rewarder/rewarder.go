@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ type Deps struct {
 	Log      *slog.Logger
 	Clock    func() time.Time     // for the status only; a reward depends on no clock
 	Listener net.Listener         // of GET /health and /metrics; nil: none
+	Ops      http.Handler         // of /ops/ and /swagger/, on the same listener; nil: none
 	Kafka    func(*sarama.Config) // sets what the network to Kafka needs (TLS, SASL); nil: nothing
 }
 
@@ -74,7 +76,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 		cfg: cfg, log: deps.Log.With("rewarder", cfg.Name), clock: deps.Clock, store: deps.Store,
 		sets: newRuleSets(deps.Store, cfg.RuleSets), live: newLive(), status: newStatus(), fail: fail,
 	}
-	r.board = newBoard(deps.Etcd, r.log, cfg.Topic, cfg.LeaseTTL)
+	r.board = newBoard(deps.Etcd, r.log, cfg.Topic, cfg.LeaseTTL, r.say)
 	conf := saramaConfig(cfg)
 	if deps.Kafka != nil {
 		deps.Kafka(conf)
@@ -89,7 +91,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	shows.Go(func() { r.board.run(shown) })
 	if deps.Listener != nil {
 		shows.Go(func() {
-			if err := web.Serve(shown, deps.Listener, r.handler(), time.Second); err != nil {
+			if err := web.Serve(shown, deps.Listener, r.handler(deps.Ops), time.Second); err != nil {
 				fail(fmt.Errorf("serving the rewarder's health: %w", err))
 			}
 		})

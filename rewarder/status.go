@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
@@ -22,6 +24,9 @@ const (
 	statePaused    = "paused"
 	stateDraining  = "draining"
 )
+
+// StatePaused is the state of a rewarder that waits for another system.
+const StatePaused = statePaused
 
 var states = []string{stateStarting, stateWaiting, stateConsuming, statePaused, stateDraining}
 
@@ -55,6 +60,7 @@ type PartitionStatus struct {
 	Durable    int64             `json:"durable"` // everything below is stored or set aside
 	end        int64
 	oldest     int64
+	rate       *float64
 }
 
 // status is what the rewarder knows of itself.
@@ -143,6 +149,9 @@ type partition struct {
 	why        string
 	ruleChange string
 	inForce    *rulebook.InForce
+	looked     time.Time // when the rate was counted last
+	then       int64     // durable at that time
+	rate       *float64  // records made durable a second, between the last two looks; nil: there were not two
 }
 
 func (p *partition) set(state, reason string) {
@@ -178,12 +187,24 @@ func (p *partition) show(f rulebook.InForce) {
 	p.inForce = &f
 }
 
+// count counts the rate.
+func (p *partition) count(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	durable := p.durable.Load()
+	if took := now.Sub(p.looked); !p.looked.IsZero() && took > 0 {
+		rate := math.Round(float64(max(durable-p.then, 0))/took.Seconds()*10) / 10
+		p.rate = &rate
+	}
+	p.looked, p.then = now, durable
+}
+
 func (p *partition) status() PartitionStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := PartitionStatus{
 		Partition: p.number, State: p.state, Reason: p.reason, RuleChange: p.ruleChange,
-		InForce: p.inForce, Read: p.read.Load(), Durable: p.durable.Load(), end: p.end.Load(), oldest: p.oldest.Load(),
+		InForce: p.inForce, Read: p.read.Load(), Durable: p.durable.Load(), end: p.end.Load(), oldest: p.oldest.Load(), rate: p.rate,
 	}
 	if p.paused > 0 {
 		s.State, s.Reason = statePaused, p.why
@@ -206,9 +227,44 @@ func (r *rewarder) Status() Status {
 	return s
 }
 
-// handler serves GET /health and GET /metrics.
-func (r *rewarder) handler() http.Handler {
+// Said is what a rewarder says of itself in etcd.
+type Said struct {
+	Name         string          `json:"name"`
+	State        string          `json:"state"`
+	Reason       string          `json:"reason,omitempty"`
+	RulesProblem string          `json:"rules_problem,omitempty"`
+	Partitions   []SaidPartition `json:"partitions"`
+}
+
+// SaidPartition is a partition that a rewarder works on, as of its last look (CheckEvery).
+type SaidPartition struct {
+	Partition    int32     `json:"partition"`
+	RuleChange   string    `json:"rule_change,omitempty"`  // why a change cannot be announced
+	Rate         *float64  `json:"rate"`                   // records made durable a second; null: not known yet
+	OldestUnread time.Time `json:"oldest_unread,omitzero"` // when the oldest record that is not durable was written
+}
+
+// say is what the rewarder says of itself. It changes no more often than what it looks at.
+func (r *rewarder) say() Said {
+	s := r.status.get()
+	out := Said{Name: r.cfg.Name, State: s.State, Reason: s.Reason, RulesProblem: s.RulesProblem, Partitions: []SaidPartition{}}
+	for _, p := range s.Partitions {
+		q := SaidPartition{Partition: p.Partition, RuleChange: p.RuleChange, Rate: p.rate}
+		if p.oldest > 0 {
+			q.OldestUnread = time.UnixMilli(p.oldest).UTC()
+		}
+		out.Partitions = append(out.Partitions, q)
+	}
+	return out
+}
+
+// handler serves GET /health and GET /metrics, and what operators ask for.
+func (r *rewarder) handler(ops http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	if ops != nil {
+		mux.Handle("/ops/", ops)
+		mux.Handle("/swagger/", ops)
+	}
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(r.Status()) // whoever asked has gone

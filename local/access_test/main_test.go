@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -228,13 +229,42 @@ func (w *world) people(ctx context.Context) error {
 	}
 	w.tokens[other] = another.session.Token
 	w.ids = map[string]string{"user": w.userID, "merchant": w.samples[token.Merchant].ID, "type": "scis_premiummiles", "day": "2019-09-02", "secret": uuid.NewString()}
-	for name, make := range map[string]func() (string, error){"card": w.newCard, "campaign": w.newCampaign, "exclusion": w.newExclusion, "upload": w.newUpload} {
+	for name, make := range map[string]func() (string, error){"card": w.newCard, "campaign": w.newCampaign, "exclusion": w.newExclusion, "upload": w.newUpload, "letter": w.newLetter} {
 		if w.ids[name], err = make(); err != nil {
 			return err
 		}
 	}
 	w.card = w.ids["card"]
 	return nil
+}
+
+// newLetter has a transaction set aside.
+func (w *world) newLetter() (string, error) {
+	sent, err := w.send(admin, "POST", "/publish", strings.Replace(w.spend(uuid.NewString()), "scis_premiummiles", "nobody_has_it", 1))
+	if err == nil {
+		err = sent.read(202, &struct{}{})
+	}
+	if err != nil {
+		return "", err
+	}
+	late := time.After(time.Minute)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var page struct{ Data []struct{ ID string } }
+		a, err := w.send(admin, "GET", "/ops/deadletters?reason=unknown_card_type&page_size=1", "")
+		if err == nil {
+			err = a.read(200, &page)
+		}
+		if err != nil || len(page.Data) > 0 {
+			return append(page.Data, struct{ ID string }{})[0].ID, err
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			return "", errors.New("a transaction of no card type is not set aside")
+		}
+	}
 }
 
 // newUpload asks for an upload.

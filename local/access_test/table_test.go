@@ -15,6 +15,7 @@ import (
 	"github.com/angelowl-loyalties/app/local/gateway"
 	"github.com/angelowl-loyalties/app/profiler"
 	"github.com/angelowl-loyalties/app/profiler/signin"
+	"github.com/angelowl-loyalties/app/rewarder/ops"
 )
 
 // row is a route, what is sent to it, and what each caller is answered. In paths {x} is something
@@ -85,6 +86,8 @@ var door = []row{
 	{"DELETE /exclusion/{id}", "/exclusion/{newexclusion}", "", [9]int{401, 403, 403, 403, 403, 204, 204, 403, 403}},
 	{"GET /exclusion/{id}/history", "/exclusion/{exclusion}/history", "", [9]int{401, 403, 403, 403, 403, 200, 200, 403, 403}},
 
+	{"GET /mcc", "", "", [9]int{401, 403, 200, 200, 403, 200, 200, 403, 403}},
+
 	{"GET /fx", "", "", [9]int{401, 403, 403, 403, 403, 200, 200, 403, 403}},
 	{"POST /fx", "", `{}`, [9]int{401, 403, 403, 403, 403, 415, 415, 403, 403}},
 	{"GET /fx/{date}", "/fx/{day}", "", [9]int{401, 403, 403, 403, 403, 200, 200, 403, 403}},
@@ -102,6 +105,12 @@ var door = []row{
 	{"POST /upload", "", `{"kind":"spend","filename":"a.csv"}`, [9]int{401, 403, 403, 403, 403, 201, 201, 403, 403}},
 	{"GET /upload/{id}", "/upload/{upload}", "", [9]int{401, 403, 403, 403, 403, 200, 200, 403, 403}},
 	{"POST /upload/{id}/complete", "/upload/{upload}/complete", `{"parts":[{"number":1,"etag":"x"}]}`, [9]int{401, 403, 403, 403, 403, 409, 409, 403, 403}}, // it comes in one piece
+
+	{"GET /ops/status", "", "", [9]int{401, 403, 403, 403, 403, 403, 200, 403, 403}},
+	{"GET /ops/deadletters", "", "", [9]int{401, 403, 403, 403, 403, 403, 200, 403, 403}},
+	{"GET /ops/deadletters/{letter}", "/ops/deadletters/{letter}", "", [9]int{401, 403, 403, 403, 403, 403, 200, 403, 403}},
+	{"POST /ops/deadletters/{letter}/resend", "/ops/deadletters/{letter}/resend", `{"set":{"card_type":"scis_premiummiles"},"again":true}`, [9]int{401, 403, 403, 403, 403, 403, 200, 403, 403}},
+
 	{"POST /publish", "", "{spend}", [9]int{401, 403, 403, 403, 202, 202, 202, 403, 403}},
 }
 
@@ -151,6 +160,7 @@ var internal = map[string][]string{
 	},
 	"informer":   {"GET /health", "GET /swagger/*any", "GET /reward/today"},
 	"campaignex": {"GET /health", "GET /swagger/*any"},
+	"rewarder":   {"GET /health", "GET /swagger/*any"},
 }
 
 // lambdas are those that the gateway's file may name.
@@ -170,6 +180,7 @@ func TestNoRouteIsForgotten(t *testing.T) {
 	informers, informersInside := informer.Routes()
 	services := map[string][]gateway.Route{
 		"profiler": routesOf(profilers, profilersInside), "informer": routesOf(informers, informersInside), "campaignex": routesOf(campaignex.Routes()),
+		"rewarder": routesOf(ops.Routes()),
 	}
 	for _, d := range w.file.Compare(services, internal, lambdas) {
 		t.Error(d)

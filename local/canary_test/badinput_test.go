@@ -264,6 +264,7 @@ func (b *badInput) headers(t *testing.T, o operation) {
 	for _, p := range o.params("header") {
 		values, known := map[string]map[string]string{
 			"If-Match":        {"no quotes": "3", "one quote": `"3`, "text": "x", "another version": `"999999"`, "too long": strings.Repeat("x", long)},
+			"If-None-Match":   {},
 			"Dry-Run":         {"text": "maybe", "number": "1", "too long": strings.Repeat("x", long)},
 			"Idempotency-Key": {"a space": "a b", "too long": strings.Repeat("x", long), "no ASCII": "é"},
 		}[p.Name]

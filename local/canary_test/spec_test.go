@@ -174,6 +174,9 @@ func (w *world) value(name string, s *openapi3.Schema) any {
 		return w.ids["/user/{id}"]
 	}
 	if v, ok := known[name]; ok {
+		if s.Type.Is("string") {
+			return fmt.Sprint(v)
+		}
 		return v
 	}
 	switch {

@@ -13,6 +13,7 @@ import (
 	campaignex "github.com/angelowl-loyalties/app/campaignex/docs"
 	informer "github.com/angelowl-loyalties/app/informer/docs"
 	profiler "github.com/angelowl-loyalties/app/profiler/docs"
+	rewarder "github.com/angelowl-loyalties/app/rewarder/ops/docs"
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
@@ -94,6 +95,7 @@ func TestTheFileAgreesWithTheServicesDocumentation(t *testing.T) {
 		"campaignex": campaignex.SwaggerInfocampaignex.ReadDoc(),
 		"informer":   informer.SwaggerInfoinformer.ReadDoc(),
 		"profiler":   profiler.SwaggerInfoprofiler.ReadDoc(),
+		"rewarder":   rewarder.SwaggerInforewarder.ReadDoc(),
 	} {
 		var doc struct {
 			Paths map[string]map[string]struct {
@@ -299,7 +301,7 @@ func TestTheFileHasOnlyVariablesThatTerraformFills(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	want := []string{"AWS_REGION", "authorizer_arn", "campaignex", "informer", "portal_origin", "profiler", "publish_single_arn", "uploads_arn", "vpc_link_id"}
+	want := []string{"AWS_REGION", "authorizer_arn", "campaignex", "informer", "portal_origin", "profiler", "publish_single_arn", "rewarder", "uploads_arn", "vpc_link_id"}
 	if !slices.Equal(got, want) {
 		t.Errorf("its variables are %v, should be %v", got, want)
 	}

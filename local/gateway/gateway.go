@@ -26,7 +26,7 @@ const MaxBody = 10 << 20
 
 // Config is what the file leaves open.
 type Config struct {
-	// Services are addresses by the file's variables (campaignex, profiler, informer): host:port, or
+	// Services are addresses by the file's variables (campaignex, profiler, informer, rewarder): host:port, or
 	// the path of a Unix socket.
 	Services map[string]string
 	// Lambdas are handlers by folder (publish-single).

@@ -28,6 +28,8 @@ func TestRequestsReachTheServiceOfTheFileOrNobody(t *testing.T) {
 		{"below a literal that hides ids", "GET", "/card/type/history", "user", 200, "", "profiler"},
 		{"a key", "GET", "/card/type/scis_platinummiles", "user", 200, "", "profiler"},
 		{"another service", "GET", "/reward/total/" + id, "user", 200, "", "informer"},
+		{"a dead letter", "GET", "/ops/deadletters/1.0.123", "admin", 200, "", "rewarder"},
+		{"no dead letter", "GET", "/ops/deadletters/1.0", "admin", 400, "invalid", ""},
 		{"a lambda", "POST", "/publish", "merchant", 202, "", "publish-single"},
 		{"public", "POST", "/auth/login", "", 200, "", "profiler"},
 		{"public with a dot", "GET", "/.well-known/jwks.json", "", 200, "", "profiler"},
@@ -125,6 +127,8 @@ func somePath(path string) string {
 		switch p {
 		case "{card_type}", "{token}":
 			return "some_key"
+		case "{letter}":
+			return "1.0.123"
 		case "{date}":
 			return "2021-09-02"
 		}

@@ -82,7 +82,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 		Log: slog.New(slog.NewJSONHandler(&locked{w: w.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	// One behind a port, the others behind sockets.
-	for i, name := range []string{"campaignex", "profiler", "informer"} {
+	for i, name := range []string{"campaignex", "profiler", "informer", "rewarder"} {
 		network, address := "unix", filepath.Join(t.TempDir(), name)
 		if i == 0 {
 			network, address = "tcp", "127.0.0.1:0"
@@ -172,7 +172,7 @@ func (w *world) authorize(_ context.Context, r events.APIGatewayCustomAuthorizer
 	deny := events.IAMPolicyStatement{Action: invoke, Effect: "Deny"}
 	for _, route := range w.file.Routes() {
 		pattern := pathParam.ReplaceAllStringFunc(route.Path, func(p string) string {
-			if p == "{card_type}" || p == "{date}" {
+			if p == "{card_type}" || p == "{date}" || p == "{letter}" {
 				return "*"
 			}
 			return "????????-????-????-????-????????????"

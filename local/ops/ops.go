@@ -19,6 +19,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/angelowl-loyalties/app/local/s3"
 	"github.com/angelowl-loyalties/app/local/stack"
+	rewarderops "github.com/angelowl-loyalties/app/rewarder/ops"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -40,6 +41,7 @@ type System struct {
 	etcd  *clientv3.Client
 	s3    *awss3.Client
 	http  http.Client
+	desk  *rewarderops.Desk
 }
 
 // Open finds the system whose data are in a folder. Close the result.
@@ -71,6 +73,9 @@ func Open(ctx context.Context, data string) (*System, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connecting to etcd: %w", err), s.kafka.Close())
 	}
+	// All dead letters are looked at: this process has no other work.
+	s.desk = rewarderops.New(rewarderops.Config{Home: s.Home, Group: stack.Group},
+		rewarderops.Deps{Etcd: s.etcd, Kafka: func() (sarama.Client, error) { return s.kafka, nil }, Clock: time.Now})
 	return s, nil
 }
 

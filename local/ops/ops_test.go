@@ -15,13 +15,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/angelowl-loyalties/app/ingestor"
 	"github.com/angelowl-loyalties/app/local/stack"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
 	"github.com/angelowl-loyalties/app/rewarder"
+	rewarderops "github.com/angelowl-loyalties/app/rewarder/ops"
 	"pgregory.net/rapid"
 )
 
@@ -159,8 +159,8 @@ func TestParseFields(t *testing.T) {
 		err  string
 	}{
 		{"none", nil, nil, ""},
-		{"two, one blank", []string{"card_type=scis_shopping", "merchant="}, []Field{{"card_type", "scis_shopping"}, {"merchant", ""}}, ""},
-		{"an equals sign in the value", []string{"merchant=A=B"}, []Field{{"merchant", "A=B"}}, ""},
+		{"two, one blank", []string{"card_type=scis_shopping", "merchant="}, []Field{{Name: "card_type", Value: "scis_shopping"}, {Name: "merchant"}}, ""},
+		{"an equals sign in the value", []string{"merchant=A=B"}, []Field{{Name: "merchant", Value: "A=B"}}, ""},
 		{"no value", []string{"card_type"}, nil, "say it as field=value"},
 		{"a field nobody knows", []string{"card=1"}, nil, `has no field "card"`},
 		{"twice", []string{"mcc=1", "mcc=2"}, nil, "mcc is set twice"},
@@ -182,89 +182,16 @@ func TestParseFields(t *testing.T) {
 const good = `{"id":"0a1f5799-745a-5a12-a8f7-d8e18d1c06f1","card_id":"5f3377d6-488d-52f4-b114-73a7f7efb6a5","merchant":"A","mcc":5251,` +
 	`"currency":"CAD","amount":83.3,"sgd_amount":0,"transaction_id":"r","transaction_date":"2019-01-16","card_pan":"************6362","card_type":"x"}`
 
-func TestMend(t *testing.T) {
-	with := func(old, new string) string {
-		if !strings.Contains(good, old) {
-			t.Fatalf("%q is not in the transaction", old)
-		}
-		return strings.Replace(good, old, new, 1)
-	}
-	for _, test := range []struct {
-		name  string
-		value string
-		set   []string
-		want  string // the transaction as it is sent
-		err   string
-	}{
-		{"nothing is set", good, nil, good, ""},
-		{"a text", good, []string{"card_type=y"}, with(`"card_type":"x"`, `"card_type":"y"`), ""},
-		{"a number", good, []string{"amount=-1.50"}, with(`83.3`, `-1.5`), ""},
-		{"a number that was a text", with(`83.3`, `"eighty"`), []string{"amount=80"}, with(`83.3`, `80`), ""},
-		{"a field that was missing", with(`"currency":"CAD",`, ``), []string{"currency=cad"}, good, ""},
-		{"a field in other case", with(`"card_type":"x"`, `"Card_Type":"z"`), []string{"card_type=x"}, good, ""},
-		{"a blank number", good, []string{"mcc="}, with(`5251`, `0`), ""},
-		{"a card number is masked", good, []string{"card_pan=4111 1111 1111 6362"}, good, ""},
-		{"a value that is not JSON", `{"id":`, nil, "", "not valid JSON"},
-		{"a value that is not JSON and one field", `{"id":`, []string{"card_type=x"}, "", "card_id: is missing"},
-		{"a value that is not JSON and every field", `?`, []string{"id=0a1f5799-745a-5a12-a8f7-d8e18d1c06f1",
-			"card_id=5f3377d6-488d-52f4-b114-73a7f7efb6a5", "merchant=A", "mcc=5251", "currency=CAD", "amount=83.30",
-			"transaction_id=r", "transaction_date=16-01-2019", "card_pan=****6362", "card_type=x"}, good, ""},
-		{"a list", `[1]`, nil, "", "must be a JSON object"},
-		{"a number that is none", good, []string{"amount=eighty"}, "", "amount: must be a JSON number"},
-		{"a text for a number", good, []string{`amount="80"`}, "", "amount: must be a JSON number"},
-		{"a code that is none", good, []string{"mcc=abc"}, "", "mcc:"},
-		{"a date that is none", good, []string{"transaction_date=2019-02-30"}, "", "transaction_date:"},
-		{"an amount too fine for the home currency", with(`"CAD","amount":83.3,"sgd_amount":0`, `"USD","amount":83.3,"sgd_amount":1.234`), nil, "", "sgd_amount:"},
-		{"one field of two that are wrong", with(`"CAD"`, `"XXX"`), []string{"mcc=abc"}, "", "currency:"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			set, err := ParseFields(test.set)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tx, err := Letter{message: &sarama.ConsumerMessage{Value: []byte(test.value)}}.mend(set, loyalty.MustCurrency("CAD"))
-			says(t, err, test.err)
-			if test.err != "" || err != nil {
-				return
-			}
-			got, err := tx.MarshalJSON()
-			if err != nil || string(got) != test.want {
-				t.Errorf("%s (%v)\nwant %s", got, err, test.want)
-			}
-		})
-	}
-}
-
-func TestWhatWasNoTransactionIsNotSentAsOne(t *testing.T) {
-	l := Letter{message: &sarama.ConsumerMessage{Value: []byte(good)}}
-	if _, err := l.mend(nil, loyalty.MustCurrency("CAD")); err != nil {
-		t.Fatalf("the record without a kind is not a transaction: %v", err)
-	}
-	for _, kind := range []string{record.KindMarker, "reversal", "\x1b[2J"} {
-		l.message.Headers = []*sarama.RecordHeader{{Key: []byte(record.HeaderKind), Value: []byte(kind)}}
-		_, err := l.mend([]Field{{"merchant", "A"}}, loyalty.MustCurrency("CAD"))
-		says(t, err, "it is no transaction but a record of kind ")
-		if err != nil && strings.ContainsRune(err.Error(), '\x1b') {
-			t.Errorf("%q is not plain", err)
-		}
-	}
-}
-
-// Whatever a dead letter has, what is sent of it again is a transaction that the rewarder reads as
-// the same, and what is shown of it cannot move the cursor.
-func TestAnyLetterIsMendedOrRefused(t *testing.T) {
-	home := loyalty.MustCurrency("CAD")
-	sent := 0
+// Whatever a dead letter has, what is shown of it cannot move the cursor.
+func TestAnyLetterIsShownPlainly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		value := rapid.OneOf(
-			rapid.SampledFrom([]string{good, good, `{"id":`, "null", "[]", "", "\xff", `{"Amount":1,"AMOUNT":2}`}),
-			rapid.String(),
-			rapid.Custom(func(t *rapid.T) string {
-				at, to := rapid.IntRange(0, len(good)).Draw(t, "from"), rapid.IntRange(0, len(good)).Draw(t, "to")
-				return good[:min(at, to)] + rapid.String().Draw(t, "instead") + good[max(at, to):]
-			}),
-		).Draw(t, "value")
-		l := Letter{message: &sarama.ConsumerMessage{Value: []byte(value), Key: []byte(rapid.String().Draw(t, "key"))}}
+		text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{good, "\x1b[2J", "\u202e"}))
+		l := Whole{Letter: Letter{Reason: text.Draw(t, "reason"), Detail: text.Draw(t, "detail")}, Key: text.Draw(t, "key")}
+		l.Headers = []rewarderops.NamedHeader{{Name: text.Draw(t, "name"), Value: text.Draw(t, "header")}}
+		var err error
+		if l.Value, err = json.Marshal(text.Draw(t, "value")); err != nil {
+			t.Fatal(err)
+		}
 		var out strings.Builder
 		if err := (&System{Zone: time.UTC}).PrintLetter(&out, l); err != nil {
 			t.Fatal(err)
@@ -274,45 +201,7 @@ func TestAnyLetterIsMendedOrRefused(t *testing.T) {
 				t.Fatalf("it is shown as %q", line)
 			}
 		}
-		set, err := ParseFields([]string{rapid.SampledFrom(loyalty.Columns).Draw(t, "field") + "=" + rapid.OneOf(
-			rapid.SampledFrom([]string{"", "1.50", "-1", "1e2", "null", `"1"`, "CAD", "2019-01-02", "4111 1111 1111 1111", "x"}), rapid.String()).Draw(t, "is")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, set := range [][]Field{nil, set} {
-			tx, err := l.mend(set, home)
-			if err != nil {
-				continue
-			}
-			sent++
-			b, err := tx.MarshalJSON()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if back, err := loyalty.DecodeTransaction(b, home); err != nil || back != tx {
-				t.Fatalf("%q with %v is sent as %s, and that read as %+v, %v", value, set, b, back, err)
-			}
-		}
 	})
-	if sent == 0 {
-		t.Error("no letter was good: this tries nothing")
-	}
-}
-
-func TestARecordKeepsItsOwnHeaders(t *testing.T) {
-	var m sarama.ConsumerMessage
-	for _, h := range headers("source", "upload:1", "line", "7", "traceparent", "00-1", "format", "0", "kind", "strange",
-		record.HeaderReason, "invalid", "dead-else", "x", record.HeaderResentOf, "1/0/1") {
-		m.Headers = append(m.Headers, &h)
-	}
-	m.Headers = append(m.Headers, nil)
-	var got []string
-	for _, h := range kept(Letter{message: &m}) {
-		got = append(got, string(h.Key)+"="+string(h.Value))
-	}
-	if want := []string{"format=1", "source=upload:1", "line=7", "traceparent=00-1"}; !slices.Equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
-	}
 }
 
 func TestWhatStrangersSentCannotMoveTheCursor(t *testing.T) {
@@ -333,16 +222,19 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func well() *Status {
 	hash := loyalty.HashOf([]byte("rules"))
 	return &Status{
-		Problems: []string{}, PID: 7, URL: "http://127.0.0.1:8080", Data: "/d", Lag: 3,
-		Rules: &rewarder.LiveRules{Hash: hash, Epoch: 4, Revision: 9},
-		Partitions: []Partition{{
-			PartitionLag: rewarder.PartitionLag{Partition: 0, Start: 1, End: 10, Committed: 7}, Lag: 3,
-			InForce: &InForce{rulebook.InForce{Rewarder: "rewarder-0", Hash: hash, Epoch: 4, Revision: 9, Since: noon}, true},
-		}},
-		Rewarders:   []Rewarder{{Name: "rewarder-0", Address: "127.0.0.1:1", State: "consuming", Partitions: []rewarder.PartitionStatus{{State: "consuming"}}}},
-		DeadLetters: DeadLetters{Letters: 3, Resent: 1, ByReason: []Reason{{"no_quote", 2, 1}, {"invalid", 1, 0}}},
-		Outbox:      []stack.Backlog{{Service: "campaignex", Waiting: 2}},
-		Uploads:     []Upload{{File: "a.csv", State: ingestor.Queued, Rows: ingestor.Rows{Read: 3, Accepted: 2, Refused: 1}, FinishedAt: noon}},
+		Status: rewarderops.Status{
+			Problems: []string{}, Lag: 3,
+			Rules: &rewarder.LiveRules{Hash: hash, Epoch: 4, Revision: 9},
+			Partitions: []Partition{{
+				PartitionLag: rewarder.PartitionLag{Partition: 0, Start: 1, End: 10, Committed: 7}, Lag: 3,
+				InForce: &InForce{InForce: rulebook.InForce{Rewarder: "rewarder-0", Hash: hash, Epoch: 4, Revision: 9, Since: noon}, Live: true},
+			}},
+			DeadLetters: DeadLetters{Letters: 3, Resent: 1, ByReason: []Reason{{Reason: "no_quote", Letters: 2, Resent: 1}, {Reason: "invalid", Letters: 1}}},
+		},
+		PID: 7, URL: "http://127.0.0.1:8080", Data: "/d",
+		Rewarders: []Rewarder{{Name: "rewarder-0", Address: "127.0.0.1:1", State: "consuming", Partitions: []rewarder.PartitionStatus{{State: "consuming"}}}},
+		Outbox:    []stack.Backlog{{Service: "campaignex", Waiting: 2}},
+		Uploads:   []Upload{{File: "a.csv", State: ingestor.Queued, Rows: ingestor.Rows{Read: 3, Accepted: 2, Refused: 1}, FinishedAt: noon}},
 	}
 }
 
@@ -358,7 +250,9 @@ func TestWhatIsAProblem(t *testing.T) {
 		{"nobody on a partition", func(s *Status) { s.Partitions[0].InForce = nil }, "no rewarder works on partition 0"},
 		{"records that are gone", func(s *Status) { s.Partitions[0].Committed = 0 }, "records were deleted before they were read"},
 		{"a rewarder that is away", func(s *Status) { s.Rewarders[0].State, s.Rewarders[0].Reason = unreachable, "refused" }, "rewarder-0 does not answer: refused"},
-		{"a rewarder that pauses", func(s *Status) { s.Rewarders[0].State, s.Rewarders[0].Reason = paused, "the disk is full" }, "rewarder-0 pauses: the disk is full"},
+		{"a rewarder that pauses", func(s *Status) {
+			s.Rewarders[0].State, s.Rewarders[0].Reason = rewarder.StatePaused, "the disk is full"
+		}, "rewarder-0 pauses: the disk is full"},
 		{"rules that cannot be read", func(s *Status) { s.Rewarders[0].RulesProblem = "bad value" }, "does not have the newest rules: bad value"},
 		{"a change that cannot be announced", func(s *Status) { s.Rewarders[0].Partitions[0].RuleChange = "no" }, "cannot announce a change"},
 		{"rules held back", func(s *Status) { s.Outbox[0].Held = 1 }, "campaignex holds 1 rules back"},
@@ -389,22 +283,23 @@ func TestStatusForAPerson(t *testing.T) {
 
 func TestLettersForAPerson(t *testing.T) {
 	s := &System{Zone: time.FixedZone("bank", 8*3600)}
-	letter := letterOf(stack.DeadLetter{
-		At: loyalty.Position{Incarnation: 1, Partition: 2, Offset: 30},
-		Message: &sarama.ConsumerMessage{Timestamp: noon, Key: []byte("k"), Value: []byte(good), Headers: []*sarama.RecordHeader{
-			{Key: []byte("source"), Value: []byte("upload:1")}, {Key: []byte("line"), Value: []byte("7")},
-			{Key: []byte(record.HeaderReason), Value: []byte("unknown_card_type")}, {Key: []byte(record.HeaderDetail), Value: []byte("the card type is \x1b[31m unknown")},
-		}},
-	})
+	letter := Whole{
+		Letter: Letter{ID: "1.2.30", At: noon, Reason: "unknown_card_type", Detail: "the card type is \x1b[31m unknown", Source: "upload:1", Line: 7},
+		Key:    "k", Value: json.RawMessage(good),
+		Headers: []rewarderops.NamedHeader{
+			{Name: "source", Value: "upload:1"}, {Name: "line", Value: "7"},
+			{Name: record.HeaderReason, Value: "unknown_card_type"}, {Name: record.HeaderDetail, Value: "the card type is \x1b[31m unknown"},
+		},
+	}
 	mended := letter
 	mended.Resent = []Resent{{At: noon, By: "ana", To: "2/31", Mended: []string{"card_type", "mcc"}}}
 	var b strings.Builder
 	err := errors.Join(
-		s.PrintLetters(&b, []Letter{letter, mended}, 4), s.PrintLetter(&b, mended), s.PrintLetters(&b, nil, 0))
+		s.PrintLetters(&b, []Letter{letter.Letter, mended.Letter}, 4), s.PrintLetter(&b, mended), s.PrintLetters(&b, nil, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	letter.message.Value = []byte("\x00 not JSON")
+	letter.Value, letter.IsText = json.RawMessage(`"\u0000 not JSON"`), true
 	if err := s.PrintLetter(&b, letter); err != nil {
 		t.Fatal(err)
 	}

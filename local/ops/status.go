@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,44 +16,31 @@ import (
 	"github.com/angelowl-loyalties/app/ingestor"
 	"github.com/angelowl-loyalties/app/local/disk"
 	"github.com/angelowl-loyalties/app/local/stack"
-	"github.com/angelowl-loyalties/app/loyalty"
-	"github.com/angelowl-loyalties/app/loyalty/record"
-	"github.com/angelowl-loyalties/app/loyalty/rulebook"
 	"github.com/angelowl-loyalties/app/rewarder"
+	rewarderops "github.com/angelowl-loyalties/app/rewarder/ops"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // Status is how the system is. Its JSON is for programs: fields are added, never changed.
 type Status struct {
-	Healthy     bool                `json:"healthy"`  // every part does its work
-	Problems    []string            `json:"problems"` // what does not, in plain words
-	At          time.Time           `json:"at"`
-	PID         int                 `json:"pid"`
-	URL         string              `json:"url"`
-	Data        string              `json:"data"`
-	Lag         int64               `json:"lag"`   // records to be read, all partitions together
-	Rules       *rewarder.LiveRules `json:"rules"` // as published; null until there are some
-	Partitions  []Partition         `json:"partitions"`
-	Rewarders   []Rewarder          `json:"rewarders"`
-	DeadLetters DeadLetters         `json:"dead_letters"`
-	Outbox      []stack.Backlog     `json:"outbox"`
-	Uploads     []Upload            `json:"uploads"` // the newest first, five at most
-	Disk        disk.State          `json:"disk"`    // that the data are on
+	rewarderops.Status
+	PID       int             `json:"pid"`
+	URL       string          `json:"url"`
+	Data      string          `json:"data"`
+	Rewarders []Rewarder      `json:"rewarders"` // all that were started
+	Outbox    []stack.Backlog `json:"outbox"`
+	Uploads   []Upload        `json:"uploads"` // the newest first, five at most
+	Disk      disk.State      `json:"disk"`    // that the data are on
 }
 
-// Partition is a partition of the log of transactions.
-type Partition struct {
-	rewarder.PartitionLag
-	Lag     int64    `json:"lag"`
-	InForce *InForce `json:"in_force"` // null: no rewarder works on it
-}
-
-// InForce is the rule set that a partition has in force.
-type InForce struct {
-	rulebook.InForce
-	Live bool `json:"live"` // it is the one that is published
-}
+// Parts of it.
+type (
+	Partition   = rewarderops.Partition
+	InForce     = rewarderops.InForce
+	DeadLetters = rewarderops.DeadLetters
+	Reason      = rewarderops.Reason
+)
 
 // Rewarder is a rewarder as it says of itself; one that does not answer is "unreachable".
 type Rewarder struct {
@@ -64,20 +50,6 @@ type Rewarder struct {
 	Reason       string                     `json:"reason"`
 	RulesProblem string                     `json:"rules_problem"`
 	Partitions   []rewarder.PartitionStatus `json:"partitions"`
-}
-
-// DeadLetters counts dead letters, each once however often it was set aside.
-type DeadLetters struct {
-	Letters  int64    `json:"letters"`
-	Resent   int64    `json:"resent"` // of them: sent again
-	ByReason []Reason `json:"by_reason"`
-}
-
-// Reason counts the dead letters of one reason.
-type Reason struct {
-	Reason  string `json:"reason"`
-	Letters int64  `json:"letters"`
-	Resent  int64  `json:"resent"`
 }
 
 // Upload is a file that was read.
@@ -92,59 +64,23 @@ type Upload struct {
 
 const (
 	unreachable = "unreachable"
-	paused      = "paused"
 	lastUploads = 5
 )
 
 // Status looks at everything. An error says that it could not be read.
 func (s *System) Status(ctx context.Context) (*Status, error) {
-	st := &Status{At: s.Clock().UTC(), PID: s.PID, URL: s.URL, Data: s.Data, Problems: []string{}}
-	for _, look := range []func(context.Context, *Status) error{
-		s.rules, s.partitions, s.rewarders, s.deadLetters, s.outbox, s.uploads, s.disk,
-	} {
+	log, err := s.desk.Log(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st := &Status{Status: *log, PID: s.PID, URL: s.URL, Data: s.Data}
+	for _, look := range []func(context.Context, *Status) error{s.rewarders, s.outbox, s.uploads, s.disk} {
 		if err := look(ctx, st); err != nil {
 			return nil, err
 		}
 	}
 	st.judge()
 	return st, nil
-}
-
-func (s *System) rules(ctx context.Context, st *Status) error {
-	snap, err := rulebook.Load(ctx, s.etcd, s.Home)
-	switch {
-	case errors.Is(err, rulebook.ErrEmpty):
-		st.Problems = append(st.Problems, "there are no rules yet: nothing is rewarded until there are")
-		return nil
-	case err != nil:
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		st.Problems = append(st.Problems, "the published rules cannot be read: "+err.Error())
-		return nil
-	}
-	st.Rules = &rewarder.LiveRules{Hash: snap.Rules.Hash(), Epoch: snap.Epoch, Revision: snap.Revision}
-	return nil
-}
-
-func (s *System) partitions(ctx context.Context, st *Status) error {
-	lags, err := rewarder.Lag(ctx, s.kafka, stack.Group, record.Topic)
-	if err != nil {
-		return err
-	}
-	inForce, err := stack.InForce(ctx, s.etcd)
-	if err != nil {
-		return err
-	}
-	for _, l := range lags {
-		p := Partition{PartitionLag: l, Lag: l.Records()}
-		if f, ok := inForce[l.Partition]; ok {
-			p.InForce = &InForce{f, st.Rules != nil && f.Hash == st.Rules.Hash}
-		}
-		st.Lag += p.Lag
-		st.Partitions = append(st.Partitions, p)
-	}
-	return nil
 }
 
 func (s *System) rewarders(ctx context.Context, st *Status) error {
@@ -177,37 +113,6 @@ func (s *System) health(ctx context.Context, addr string) (rewarder.Status, erro
 		return h, err
 	}
 	return h, json.Unmarshal(b, &h)
-}
-
-func (s *System) deadLetters(ctx context.Context, st *Status) error {
-	reasons := map[loyalty.Position]string{} // the letters themselves are not held in memory
-	marks, err := s.read(ctx, func(l Letter) error {
-		reasons[l.position] = l.Reason
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	counts := map[string]Reason{}
-	for at, name := range reasons {
-		r := counts[name]
-		r.Reason = name
-		r.Letters++
-		st.DeadLetters.Letters++
-		if len(marks[at]) > 0 {
-			r.Resent++
-			st.DeadLetters.Resent++
-		}
-		counts[name] = r
-	}
-	st.DeadLetters.ByReason = []Reason{}
-	for _, r := range counts {
-		st.DeadLetters.ByReason = append(st.DeadLetters.ByReason, r)
-	}
-	slices.SortFunc(st.DeadLetters.ByReason, func(a, b Reason) int {
-		return cmp.Or(cmp.Compare(b.Letters, a.Letters), strings.Compare(a.Reason, b.Reason))
-	})
-	return nil
 }
 
 func (s *System) outbox(ctx context.Context, st *Status) error {
@@ -263,41 +168,27 @@ func (s *System) report(ctx context.Context, bucket, key string) (r ingestor.Rep
 	return r, json.NewDecoder(o.Body).Decode(&r)
 }
 
-// judge says what does not work. What waits for its turn is no problem: records to be read, rules
-// on their way, dead letters and refused rows, which are work for a person.
+// judge says what does not work.
 func (st *Status) judge() {
-	problem := func(format string, args ...any) { st.Problems = append(st.Problems, fmt.Sprintf(format, args...)) }
 	if d := st.Disk; d.Full {
-		problem("the disk with the data folder %s is full, %s are free and %s must stay free: no file is taken, nothing is rewarded and no rule changes until there is room; free space on it, and the work goes on by itself",
+		st.Problem("the disk with the data folder %s is full, %s are free and %s must stay free: no file is taken, nothing is rewarded and no rule changes until there is room; free space on it, and the work goes on by itself",
 			d.Dir, disk.Bytes(d.Free), disk.Bytes(d.Keep))
 	}
-	for _, p := range st.Partitions {
-		if p.InForce == nil && st.Rules != nil {
-			problem("no rewarder works on partition %d", p.Partition)
-		}
-		if p.Committed >= 0 && p.Committed < p.Start {
-			problem("partition %d was read up to offset %d and begins at %d: records were deleted before they were read", p.Partition, p.Committed, p.Start)
-		}
-	}
+	st.JudgeLog()
 	for _, r := range st.Rewarders {
-		switch r.State {
-		case unreachable:
-			problem("%s does not answer: %s", r.Name, r.Reason)
-		case paused:
-			problem("%s pauses: %s", r.Name, r.Reason)
+		if r.State == unreachable {
+			st.Problem("%s does not answer: %s", r.Name, r.Reason)
+			continue
 		}
-		if r.RulesProblem != "" && st.Rules != nil {
-			problem("%s does not have the newest rules: %s", r.Name, r.RulesProblem)
-		}
+		said := rewarder.Said{Name: r.Name, State: r.State, Reason: r.Reason, RulesProblem: r.RulesProblem}
 		for _, p := range r.Partitions {
-			if p.RuleChange != "" {
-				problem("%s cannot announce a change of the rules in partition %d: %s", r.Name, p.Partition, p.RuleChange)
-			}
+			said.Partitions = append(said.Partitions, rewarder.SaidPartition{Partition: p.Partition, RuleChange: p.RuleChange})
 		}
+		st.Judge(said)
 	}
 	for _, b := range st.Outbox {
 		if b.Held > 0 {
-			problem("%s holds %d rules back: etcd has newer ones than the database", b.Service, b.Held)
+			st.Problem("%s holds %d rules back: etcd has newer ones than the database", b.Service, b.Held)
 		}
 	}
 	st.Healthy = len(st.Problems) == 0

@@ -125,7 +125,7 @@ func TestLookingAfterTheExample(t *testing.T) {
 				t.Errorf("show does not say %q:\n%s", part, text)
 			}
 		}
-		w.fails(t, 1, "there is no such dead letter", "deadletters", "show", "1/0/999999")
+		w.fails(t, 1, "there is no such dead letter", "deadletters", "show", "1.0.999999")
 		w.fails(t, 1, "is not the id of a dead letter", "deadletters", "show", "12")
 	})
 

@@ -25,6 +25,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/rules/oracle"
 	"github.com/angelowl-loyalties/app/rewarder"
+	rewarderops "github.com/angelowl-loyalties/app/rewarder/ops"
 )
 
 const partitions = 6
@@ -264,7 +265,7 @@ func (p *poisoned) deadLetters() map[string]int64 {
 			t.Errorf(format, args...)
 		}
 	}
-	err := stack.ReadDeadLetters(t.Context(), p.kafka, func(d stack.DeadLetter) error {
+	err := rewarderops.Read(t.Context(), p.kafka, stack.DeadLetterTopic, func(d stack.DeadLetter) error {
 		at := place{d.At.Partition, d.At.Offset}
 		header := func(name string) string { return stack.Header(d.Message, name) }
 		p.nothingIn(d.Message)

@@ -52,7 +52,7 @@ func newIdentity(n network) *identity {
 		Party: token.DefaultParty, Clock: time.Now,
 		Keys: token.NewRemote("http://profiler-internal/.well-known/jwks.json", id.client, time.Now),
 	}
-	for _, name := range []string{"campaignex", "informer", "publish-single", "uploads", "pet-rock", "passworder"} {
+	for _, name := range []string{"campaignex", "informer", "publish-single", "rewarder", "uploads", "pet-rock", "passworder"} {
 		id.secrets[name] = config.NewSecret(rand.Text() + rand.Text()) // good until the next start
 	}
 	return id
@@ -153,7 +153,7 @@ func (s *Stack) startGateway(n network, id *identity, files *uploads.Handler, ex
 		return nil, nil, err
 	}
 	g, err := gateway.New(file, gateway.Config{
-		Services:   map[string]string{"campaignex": n.socket("campaignex"), "profiler": n.socket("profiler"), "informer": n.socket("informer")},
+		Services:   map[string]string{"campaignex": n.socket("campaignex"), "profiler": n.socket("profiler"), "informer": n.socket("informer"), "rewarder": n.socket("rewarder")},
 		Lambdas:    map[string]gateway.Lambda{"publish-single": single.Handle, "uploads": files.Handle},
 		Authorizer: auth.Handle, PortalOrigin: s.Portal, Loopback: s.loopback(),
 		Extra: extra, ExtraPaths: []string{"/", "/docs/", "/mail", "/mail/"},

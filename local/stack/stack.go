@@ -32,6 +32,7 @@ import (
 	"github.com/angelowl-loyalties/app/profiler"
 	profilerdb "github.com/angelowl-loyalties/app/profiler/postgres"
 	"github.com/angelowl-loyalties/app/rewarder"
+	"github.com/angelowl-loyalties/app/rewarder/ops"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 )
@@ -289,6 +290,19 @@ func (s *Stack) services(ctx context.Context, g *errgroup.Group, n network, id *
 		return err
 	}
 	g.Go(func() error { return s.crew.work(ctx) })
+	return s.startOps(ctx, g, n, id, named("rewarder"))
+}
+
+// startOps serves what rewarders serve to admins. It is there while the rewarders are sent away.
+func (s *Stack) startOps(ctx context.Context, g *errgroup.Group, n network, id *identity, log *slog.Logger) error {
+	l, err := n.listen(ctx, "rewarder")
+	if err != nil {
+		return err
+	}
+	desk := ops.New(ops.Config{Home: s.Home, Group: Group, MaxRecords: ops.MaxRecords},
+		ops.Deps{Etcd: s.Etcd, Kafka: s.kafka, Clock: time.Now})
+	service := ops.Service{Desk: desk, Log: log, Identify: id.bearer(), Session: id.profile("rewarder").Session, Portal: s.Portal}
+	g.Go(func() error { return errors.Join(web.Serve(ctx, l, service.Handler(), drain), desk.Close()) })
 	return nil
 }
 

@@ -61,23 +61,23 @@ const KindMarker = "rule-marker"
 // A mark has no HeaderReason; a dead letter has one, whatever kind its record was said to be.
 const KindResent = "resent"
 
-// LetterID is the id of a dead letter, incarnation/partition/offset of its record.
+// LetterID is the id of a dead letter, incarnation.partition.offset of its record: fit for a path.
 func LetterID(p loyalty.Position) string {
-	return fmt.Sprintf("%d/%d/%d", p.Incarnation, p.Partition, p.Offset)
+	return fmt.Sprintf("%d.%d.%d", p.Incarnation, p.Partition, p.Offset)
 }
 
-// ParseLetterID reads the id of a dead letter.
+// ParseLetterID reads the id of a dead letter, one with slashes too, as they were at first.
 func ParseLetterID(id string) (loyalty.Position, error) {
 	var p loyalty.Position
-	parts := strings.Split(id, "/")
+	parts := strings.Split(strings.ReplaceAll(id, "/", "."), ".")
 	if len(parts) != 3 {
-		return p, fmt.Errorf("%q is not the id of a dead letter, incarnation/partition/offset", id)
+		return p, fmt.Errorf("%q is not the id of a dead letter, incarnation.partition.offset", id)
 	}
 	incarnation, err1 := strconv.ParseInt(parts[0], 10, 64)
 	partition, err2 := strconv.ParseInt(parts[1], 10, 32)
 	offset, err3 := strconv.ParseInt(parts[2], 10, 64)
 	if errors.Join(err1, err2, err3) != nil || incarnation < 0 || partition < 0 || offset < 0 {
-		return p, fmt.Errorf("%q is not the id of a dead letter, incarnation/partition/offset", id)
+		return p, fmt.Errorf("%q is not the id of a dead letter, incarnation.partition.offset", id)
 	}
 	return loyalty.Position{Incarnation: incarnation, Partition: int32(partition), Offset: offset}, nil
 }

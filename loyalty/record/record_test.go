@@ -51,13 +51,16 @@ func TestFormat1(t *testing.T) {
 func TestLetterID(t *testing.T) {
 	at := loyalty.Position{Incarnation: 2, Partition: 11, Offset: 1 << 40}
 	id := record.LetterID(at)
-	if id != "2/11/1099511627776" {
+	if id != "2.11.1099511627776" {
 		t.Errorf("the id is %s", id)
 	}
 	if back, err := record.ParseLetterID(id); err != nil || back != at {
 		t.Errorf("%s reads as %+v (%v)", id, back, err)
 	}
-	for _, wrong := range []string{"", "1", "1/2", "1/2/3/4", "a/2/3", "1/2/-3", "1/4294967296/3", "1//3", " 1/2/3"} {
+	if old, err := record.ParseLetterID("2/11/1099511627776"); err != nil || old != at {
+		t.Errorf("as it was written at first, it reads as %+v (%v)", old, err)
+	}
+	for _, wrong := range []string{"", "1", "1..3", "1.2", "1.2.3.4", "1.2.-3", "1/2", "1/2/3/4", "a/2/3", "1/2/-3", "1/4294967296/3", "1//3", " 1/2/3"} {
 		if p, err := record.ParseLetterID(wrong); err == nil {
 			t.Errorf("%q reads as %+v", wrong, p)
 		}

@@ -26,6 +26,10 @@ const filledPrefix = Prefix + "filled/"
 // angelowl/inforce/<topic>/<partition>.
 const InForcePrefix = "angelowl/inforce/"
 
+// RewarderPrefix is where rewarders say, under a lease, that they are alive and how they are:
+// angelowl/rewarder/<topic>/<name>.
+const RewarderPrefix = "angelowl/rewarder/"
+
 // Kind is a kind of rule, the folder of its keys.
 type Kind string
 

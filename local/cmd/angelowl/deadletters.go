@@ -15,7 +15,7 @@ func deadLettersCommand() *cobra.Command {
 		Use:   "deadletters",
 		Short: "Look at what was set aside, mend it and send it again",
 		Long: `A record that cannot be rewarded, since its card type is unknown, say, is set aside as a dead letter
-with the reason. Its id is incarnation/partition/offset of the record. docs/runbooks/dead-letters.md
+with the reason. Its id is incarnation.partition.offset of the record. docs/runbooks/dead-letters.md
 says what each reason means.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -73,7 +73,7 @@ func showCommand(data *string) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "show ID",
 		Short:   "Show all that is known of a dead letter; card numbers are masked",
-		Example: "  angelowl deadletters show 1/0/123",
+		Example: "  angelowl deadletters show 1.0.123",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{errors.New("which one? Say its id, as `angelowl deadletters list` shows it")}
@@ -89,7 +89,7 @@ func showCommand(data *string) *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), l.Whole())
+				return printJSON(c.OutOrStdout(), l)
 			}
 			return s.PrintLetter(c.OutOrStdout(), l)
 		})
@@ -112,7 +112,7 @@ that was sent is marked in the dead letters' topic with who sent it and when, an
 only with --again. Sending one twice does no harm: of equal transactions the first counts.
 
 It exits with 0 when all were sent, with 1 when not, with 2 on wrong usage.`,
-		Example: "  angelowl deadletters resend 1/0/123 --set card_type=scis_platinummiles\n  angelowl deadletters resend --reason no_quote",
+		Example: "  angelowl deadletters resend 1.0.123 --set card_type=scis_platinummiles\n  angelowl deadletters resend --reason no_quote",
 	}
 	c.Flags().StringVar(&r.Reason, "reason", "", "all with this reason")
 	c.Flags().BoolVar(&r.All, "all", false, "all dead letters")

@@ -38,7 +38,7 @@ type settings struct {
 	Admin    profiler.AdminSettings
 	Zone     *time.Location `env:"BANK_TIMEZONE" default:"Asia/Singapore" help:"the bank's time zone: merchants' daily sums are of the day there"`
 	MFA      bool           `env:"REQUIRE_MFA" default:"true" help:"whether bank and admin need a second factor (TOTP)"`
-	Services config.Secret  `env:"SERVICE_SECRETS,optional" help:"what the system's own services sign in with, NAME=SECRET with commas between, each 32 characters or more: campaignex=…,emailer=…,informer=…,passworder=…,pet-rock=…,publish-single=…,uploads=…"`
+	Services config.Secret  `env:"SERVICE_SECRETS,optional" help:"what the system's own services sign in with, NAME=SECRET with commas between, each 32 characters or more: campaignex=…,emailer=…,informer=…,passworder=…,pet-rock=…,publish-single=…,rewarder=…,uploads=…"`
 	Portal   web.Portal
 	Party    token.Party
 	Keys     keys.Settings

@@ -10,15 +10,18 @@ import (
 	"os"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/config"
 	"github.com/angelowl-loyalties/app/loyalty/daemon"
 	"github.com/angelowl-loyalties/app/loyalty/etcdconn"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
+	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/rewarddb"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/rewarder"
 	"github.com/angelowl-loyalties/app/rewarder/cassandra"
+	"github.com/angelowl-loyalties/app/rewarder/ops"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -27,7 +30,7 @@ import (
 const about = "turns transactions into rewards."
 
 type settings struct {
-	Port     config.Port      `env:"PORT" default:"8080" help:"TCP port of /health and /metrics"`
+	Port     config.Port      `env:"PORT" default:"8080" help:"TCP port of /health, /metrics and, for admins, /ops"`
 	Home     loyalty.Currency `env:"HOME_CURRENCY" default:"SGD" help:"the bank's currency, ISO 4217; it is part of every rule set"`
 	Timezone *time.Location   `env:"BANK_TIMEZONE" default:"Asia/Singapore" help:"the bank's time zone, fixed for the life of a reward store: its days are those of the index"`
 	Topic    string           `env:"TOPIC" default:"transaction" help:"the topic of transactions; its dead letters go to the topic of that name with .dlq"`
@@ -38,6 +41,9 @@ type settings struct {
 	Kafka    kafkaconn.Settings
 	Etcd     etcdconn.Settings
 	Store    rewarddb.Settings
+	Identity web.Identity
+	Profiler profile.Settings
+	Portal   web.Portal
 }
 
 func main() { daemon.Main("rewarder", about, run) }
@@ -77,7 +83,18 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, etcd.Close()) }()
+	desk := ops.New(ops.Config{Home: s.Home, Topic: s.Topic, Group: s.Group, MaxRecords: ops.MaxRecords}, ops.Deps{
+		Etcd: etcd, Clock: time.Now,
+		Kafka: func() (sarama.Client, error) { return ops.Connect(s.Kafka.Brokers, "angelowl-ops", s.Kafka.Apply) },
+	})
+	defer func() { err = errors.Join(err, desk.Close()) }()
+	client := profile.NewHTTPClient()
+	defer client.CloseIdleConnections()
+	service := ops.Service{
+		Desk: desk, Log: log, Portal: s.Portal.Origin,
+		Identify: s.Identity.Bearer(client, time.Now), Session: s.Profiler.Client("rewarder", client, time.Now).Session,
+	}
 	return rewarder.Run(ctx, rewarder.Config{
 		Brokers: s.Kafka.Brokers, Group: s.Group, Name: s.Name, Home: s.Home, Topic: s.Topic, InstanceID: s.Instance, DrainTimeout: s.Drain,
-	}, rewarder.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Kafka: s.Kafka.Apply})
+	}, rewarder.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Kafka: s.Kafka.Apply, Ops: service.Handler()})
 }
