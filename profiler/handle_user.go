@@ -404,6 +404,9 @@ func (s *service) putUser(c *gin.Context) {
 		}
 		return out, mayChange(caller.Role, u, out)
 	})
+	if errors.Is(err, ErrEmailTaken) && caller.Role == token.User { // some try addresses to learn who has an account
+		web.SecurityEvent(ctx, "email_refused", slog.String("account", id.String()))
+	}
 	if err != nil {
 		fail(c, "user", id.String(), err)
 		return

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/answer"
 )
 
 // maxBody is the most bytes that a transaction may have: eleven fields of 256 characters, each of them
@@ -52,7 +53,7 @@ func requestID(e *events.APIGatewayProxyRequest) string {
 			return id
 		}
 	}
-	return uuid.NewString()
+	return answer.NewRequestID()
 }
 
 func saneID(s string) bool { // it goes into logs and into Kafka

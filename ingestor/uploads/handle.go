@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/answer"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/token"
 	"github.com/angelowl-loyalties/app/loyalty/upload"
@@ -162,7 +163,7 @@ func requestID(e *events.APIGatewayProxyRequest) string {
 	if id := e.RequestContext.RequestID; id != "" {
 		return id
 	}
-	return uuid.NewString()
+	return answer.NewRequestID()
 }
 
 // maxBody is the most bytes that a body may have: the ETags of 10,000 parts.

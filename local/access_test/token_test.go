@@ -136,7 +136,7 @@ func second(t *testing.T, v *token.Verifier, publish gateway.Lambda, clock func(
 		t.Fatal(err)
 	}
 	services := map[string]string{}
-	for _, name := range []string{"campaignex", "profiler", "informer"} {
+	for _, name := range []string{"campaignex", "profiler", "informer", "rewarder"} {
 		found, err := filepath.Glob(filepath.Join(w.sockets, "angelowl-*", name))
 		if err != nil || len(found) != 1 {
 			t.Fatalf("the sockets of %s: %v, %v", name, found, err)

@@ -36,7 +36,6 @@ var exceptions = []exception{
 	{op: "createUser|putUser", place: "password|confirm_password", kind: "too long|NUL", class: refused, why: "the other of the two is named, which it differs from, or the route that changes them"},
 	{op: "(create|put)Campaign|tryCampaigns", place: `(campaigns\[0\]\.)?mcc`, kind: "number", class: taken, why: "a single code may be a number"},
 	{op: "publish|tryCampaigns", place: `(transaction\.)?mcc`, kind: "text", class: named, why: "a text is read, where a code stands in it"},
-	{op: "publish", place: "merchant", kind: "null|missing", class: taken, why: "a bank does not always know it; who has no name to send should see in the file that there is such a field"},
 	{op: "clientToken", place: "client_id|client_secret", kind: "no UUID|UUID .*|NUL|too long", class: refused, why: "whoever guesses is not told what of it is wrong"},
 	{op: "clientToken", place: "scope", kind: "NUL|too long", class: refused, why: "it is not read"},
 	{op: "createUpload", place: `control\.rows|size`, kind: "beyond", class: taken, why: "a file may have a billion bytes, and rows"},

@@ -164,6 +164,35 @@ func (w *world) prepare(t *testing.T) {
 		}
 		w.ids[kind+"/{id}"] = made.Data["id"].(string)
 	}
+	w.ids["/ops/deadletters/{letter}"] = w.letter(t)
+}
+
+// letter has a transaction set aside.
+func (w *world) letter(t *testing.T) string {
+	t.Helper()
+	publish := operationOf(t, http.MethodPost, "/publish")
+	body := put(w.body(publish), []any{"card_type"}, "nobody_has_it")
+	if a := w.send(t, publish.role(), publish.method, publish.path, encode(t, body)); a.status != http.StatusAccepted {
+		t.Fatalf("POST /publish: %d %s", a.status, a.body)
+	}
+	late := time.After(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		a := w.send(t, token.Admin, http.MethodGet, "/ops/deadletters?reason=unknown_card_type", nil)
+		var page struct{ Data []struct{ ID string } }
+		if err := json.Unmarshal(a.body, &page); err != nil || a.status != http.StatusOK {
+			t.Fatalf("GET /ops/deadletters: %d %s", a.status, a.body)
+		}
+		if len(page.Data) > 0 {
+			return page.Data[0].ID
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("a transaction of no card type is not set aside")
+		}
+	}
 }
 
 // answer is what came back.

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty"
-	"github.com/google/uuid"
+	ids "github.com/angelowl-loyalties/app/loyalty/answer"
 	"golang.org/x/time/rate"
 )
 
@@ -342,13 +342,13 @@ func (g *Gateway) mock(w http.ResponseWriter, r *request) {
 func requestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
 	if len(id) == 0 || len(id) > 64 || loyalty.StarPANs(id) != id {
-		return uuid.NewString()
+		return ids.NewRequestID()
 	}
 	for i := range len(id) {
 		switch c := id[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
 		default:
-			return uuid.NewString()
+			return ids.NewRequestID()
 		}
 	}
 	return id

@@ -249,6 +249,13 @@ func (w *world) examples(t *testing.T, ctx context.Context, role token.Role) map
 	day := fxDay()
 	out["getFxDay"], out["putFxDay"], out["historyFxDay"], out["deleteFxDay"] = dated(day), with(dated(day), fx), dated(day), dated(fxDay())
 	out["getUpload"] = id(create("/upload", object{"kind": "spend", "filename": "spend.csv"}))
+	var letters struct{ Data []struct{ ID string } }
+	if err := w.call(ctx, token.Admin, http.MethodGet, "/ops/deadletters?reason=unknown_card_type", nil, &letters); err != nil {
+		t.Fatal(err)
+	}
+	letter := example{path: map[string]string{"letter": letters.Data[0].ID}}
+	out["getDeadLetter"] = letter
+	out["resendDeadLetter"] = with(letter, object{"set": object{"card_type": "scis_platinummiles"}, "again": true})
 	out["importFx"] = example{body: "Date,USD,CAD\n2021-06-01,1.2225,1.4724\n"}
 	if role == "" {
 		w.signInExamples(t, ctx, out)

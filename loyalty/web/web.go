@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/answer"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/gin-gonic/gin"
-	"github.com/google/uuid"
 )
 
 // MaxBody is the most bytes that a request's body may have unless a route says otherwise.
@@ -121,7 +121,7 @@ func observe(log *slog.Logger) gin.HandlerFunc {
 		start := time.Now()
 		id := c.GetHeader(RequestIDHeader)
 		if !saneID(id) {
-			id = uuid.NewString()
+			id = answer.NewRequestID()
 		}
 		log := log.With("request_id", id)
 		ctx := context.WithValue(c.Request.Context(), requestIDKey, id)
