@@ -4,10 +4,12 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/user"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/angelowl-loyalties/app/local/ops"
 	"github.com/angelowl-loyalties/app/local/stack"
+	rewarderops "github.com/angelowl-loyalties/app/rewarder/ops"
 )
 
 // mended is the example's row with a card type that nobody has.
@@ -158,7 +161,7 @@ func TestLookingAfterTheExample(t *testing.T) {
 			t.Errorf("the reward: %+v", row)
 		}
 		// It went to where the card's other records are.
-		if partition := strings.Split(id, "/")[1]; to[1] != partition {
+		if partition := strings.Split(id, ".")[1]; to[1] != partition {
 			t.Errorf("it is in partition %s and was in %s", to[1], partition)
 		}
 
@@ -240,6 +243,8 @@ func TestLookingAfterTheExample(t *testing.T) {
 		same(t, "more replays", was, pages(t, w))
 		await(t, "all is well again", func() bool { return status(t, w).Healthy })
 	})
+
+	t.Run("over HTTP", func(t *testing.T) { overHTTP(t, w, id) })
 
 	t.Run("nobody without the token", func(t *testing.T) {
 		control := w.running(t).Control.Address
@@ -414,4 +419,99 @@ func readSinceStart(t *testing.T, w *world) (n int64) {
 		n += read
 	}
 	return n
+}
+
+// overHTTP holds that an admin sees and does by the front door what the command line does. The dead
+// letter was sent again before, with its card type mended.
+func overHTTP(t *testing.T, w *world, id string) {
+	var st struct {
+		Data rewarderops.Status
+	}
+	read := func(path string, v any) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(w.api(t, path)), v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, "both rewarders say how they are", func() bool {
+		read("/ops/status", &st)
+		return st.Data.Healthy && len(st.Data.Rewarders) == 2 && len(st.Data.Rewarders[0].Partitions)+len(st.Data.Rewarders[1].Partitions) == 4
+	})
+	local := status(t, w)
+	letters(t, local, st.Data.DeadLetters)
+	if st.Data.Lag != 0 || st.Data.OldestUnread != 0 || *st.Data.Rules != *local.Rules || len(st.Data.Partitions) != len(local.Partitions) {
+		t.Errorf("%+v, and the command says %+v", st.Data, local)
+	}
+	for i, p := range st.Data.Partitions {
+		if q := local.Partitions[i]; p.PartitionLag != q.PartitionLag || p.InForce == nil || p.InForce.Hash != q.InForce.Hash || !p.InForce.Live {
+			t.Errorf("%+v, and the command says %+v", p, q)
+		}
+	}
+
+	// By pages, the newest first: what the command lists, the newest last.
+	var all []ops.Letter
+	for cursor := ""; ; {
+		var page rewarderops.LetterPage
+		read("/ops/deadletters?page_size=3&cursor="+cursor, &page)
+		if page.Total != 8 || page.NotLookedAt != 0 || len(page.Data) > 3 {
+			t.Fatalf("a page: %+v", page)
+		}
+		all = append(all, page.Data...)
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	slices.Reverse(all)
+	if want := list(t, w).Letters; !reflect.DeepEqual(all, want) {
+		t.Errorf("%+v\nand the command lists %+v", all, want)
+	}
+	var page rewarderops.LetterPage
+	read("/ops/deadletters?resent=false&reason=unknown_card_type", &page)
+	if len(page.Data) != 0 || page.Total != 0 {
+		t.Errorf("that were not sent again: %+v", page.Data)
+	}
+
+	text := w.api(t, "/ops/deadletters/"+id)
+	for _, part := range []string{`"reason":"unknown_card_type"`, `"card_pan":"************6362"`, `"name":"dead-offset"`, `"mended":["card_type"]`} {
+		if !strings.Contains(text, part) {
+			t.Errorf("a dead letter does not say %s: %s", part, text)
+		}
+	}
+
+	resent := strings.Count(text, `"mended"`)
+	for _, c := range []struct {
+		name, id, body string
+		status         int
+		says           string
+	}{
+		{"what was sent again before", id, `{"set":{"card_type":"scis_platinummiles"}}`, 409, `"code":"resent_before"`},
+		{"what would come back", id, `{"again":true}`, 422, `"code":"would_be_set_aside"`},
+		{"a value that is none", id, `{"again":true,"set":{"transaction_date":"2019-02-30"}}`, 400, `"set.transaction_date"`},
+		{"a field that is none", id, `{"again":true,"set":{"type":"x"}}`, 400, `"type"`},
+		{"a card number for a field", id, `{"again":true,"set":{"4111111111111111":"x"}}`, 400, `************1111`},
+		{"no body", id, ``, 400, `"code":"no_body"`},
+		{"no dead letter", "1.0.999999", `{}`, 404, `"code":"not_found"`},
+		{"no id", "12", `{}`, 400, `"letter"`},
+		{"once more", id, `{"again":true,"set":{"card_type":"scis_platinummiles"}}`, 200, `"mended":["card_type"]`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			res, err := w.admin.Post(w.running(t).URL+"/ops/deadletters/"+c.id+"/resend", "application/json", strings.NewReader(c.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			b, err := io.ReadAll(res.Body)
+			if err != nil || res.StatusCode != c.status || !strings.Contains(string(b), c.says) || strings.Contains(string(b), "4111111111111111") {
+				t.Errorf("%s %s, want %d and %s", res.Status, b, c.status, c.says)
+			}
+		})
+	}
+	marks := list(t, w, "--reason", "unknown_card_type").Letters[0].Resent
+	if len(marks) != resent+1 || marks[len(marks)-1].By == marks[0].By {
+		t.Errorf("the marks: %+v", marks)
+	}
+	await(t, "everything is read", func() bool { return status(t, w).Lag == 0 })
+	if event := `"security_event":"dead_letter_resent"`; !strings.Contains(w.log.String(), event) && !strings.Contains(w.log.String(), "dead_letter_resent") {
+		t.Errorf("the log has no %s", event)
+	}
 }
