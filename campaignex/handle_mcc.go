@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/angelowl-loyalties/app/loyalty/mcc"
 	"github.com/angelowl-loyalties/app/loyalty/web"
@@ -36,8 +35,8 @@ const (
 //	@Router		/mcc [get]
 func (s *service) listCodes(c *gin.Context) {
 	search := c.Query("search")
-	if utf8.RuneCountInString(search) > maxSearch {
-		web.Fail(c, web.Invalid("search", "too_long", "has more than %d characters", maxSearch))
+	if err := web.CheckText("search", search, maxSearch); err != nil {
+		web.Fail(c, err)
 		return
 	}
 	found := mcc.Search(search)

@@ -30,8 +30,10 @@ func TestMerchantCategoryCodes(t *testing.T) {
 	if got := list("no merchant is like this"); got == nil || len(got) != 0 {
 		t.Errorf("nothing is found as %v", got)
 	}
-	if res := a.do(http.MethodGet, "/mcc?search="+strings.Repeat("a", 101), ""); res.status != http.StatusBadRequest || !strings.Contains(string(res.body), `"search"`) {
-		t.Errorf("a long search: %d %s", res.status, res.body)
+	for name, search := range map[string]string{"a long search": strings.Repeat("a", 101), "NUL": "%00", "no UTF-8": "%ff"} {
+		if res := a.do(http.MethodGet, "/mcc?search="+search, ""); res.status != http.StatusBadRequest || !strings.Contains(string(res.body), `"search"`) {
+			t.Errorf("%s: %d %s", name, res.status, res.body)
+		}
 	}
 
 	res := a.do(http.MethodGet, "/mcc", "")

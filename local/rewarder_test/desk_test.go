@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +15,8 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/angelowl-loyalties/app/loyalty/record"
+	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/web/webtest"
 	"github.com/angelowl-loyalties/app/rewarder/ops"
 )
 
@@ -156,5 +161,39 @@ func TestADeskWithoutKafkaSaysSo(t *testing.T) {
 	_, err := d.Letters(context.Background(), ops.Filter{})
 	if !errors.Is(err, ops.ErrAway) || !errors.Is(err, errOutage) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Who sent what again is an event for whoever watches over the system; the value is not in it.
+func TestAResendIsASecurityEvent(t *testing.T) {
+	w := newWorld(t, 1)
+	w.setAside(0, `{"id":"0a1f5799-745a-5a12-a8f7-d8e18d1c06f1","card_id":"5f3377d6-488d-52f4-b114-73a7f7efb6a5","merchant":"A","mcc":5251,`+
+		`"currency":"SGD","amount":83.3,"transaction_id":"r","transaction_date":"2021-09-02","card_pan":"************6362","card_type":"x"}`)
+	var log strings.Builder
+	service := ops.Service{
+		Desk: w.desk(0), Log: slog.New(slog.NewJSONHandler(&log, nil)), Identify: webtest.As(token.Admin), Session: webtest.Sessions,
+	}
+	handler := service.Handler()
+	for i, status := range []int{http.StatusOK, http.StatusConflict} {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/ops/deadletters/1.0.0/resend", strings.NewReader(`{"set":{"merchant":"Somebody"}}`)))
+		if answer.Code != status {
+			t.Fatalf("try %d: %d %s, want %d", i, answer.Code, answer.Body, status)
+		}
+	}
+	if n := strings.Count(log.String(), `"security_event":"dead_letter_resent","caller":"admin","role":"admin","source_ip":"","letter":"1.0.0","to":"0/0","mended":["merchant"],"again":false`); n != 1 {
+		t.Errorf("%d events in %s", n, log.String())
+	}
+	if strings.Contains(log.String(), "Somebody") {
+		t.Error("the log shows what was set")
+	}
+	var sent []*sarama.ConsumerMessage
+	for _, m := range w.records(topic) {
+		if strings.Contains(string(m.Value), "Somebody") {
+			sent = append(sent, m)
+		}
+	}
+	if len(sent) != 1 || ops.Header(sent[0], record.HeaderResentOf) != "1.0.0" || ops.Header(sent[0], record.HeaderResentBy) != "admin" {
+		t.Errorf("%d records were sent: %+v", len(sent), sent)
 	}
 }

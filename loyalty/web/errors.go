@@ -29,6 +29,17 @@ func Invalid(field, code, format string, args ...any) error {
 	return loyalty.FieldErrors{{Field: field, Code: code, Reason: fmt.Sprintf(format, args...)}}
 }
 
+// CheckText says what is wrong with a parameter that is any text, of so many characters at most.
+func CheckText(field, text string, most int) error {
+	switch {
+	case !utf8.ValidString(text) || strings.IndexByte(text, 0) >= 0:
+		return Invalid(field, "not_text", "is not text")
+	case utf8.RuneCountInString(text) > most:
+		return Invalid(field, "too_long", "has more than %d characters", most)
+	}
+	return nil
+}
+
 // Fail answers an error and ends the request: a loyalty.FieldErrors (or *loyalty.FieldError) is
 // 400 "invalid" with its fields, an *Error is as it says, and anything else is 500 "internal",
 // whose inside is logged and not shown.

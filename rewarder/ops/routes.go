@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
@@ -196,8 +195,8 @@ const maxText = 256 // characters of a parameter
 
 func filter(q url.Values) (f Filter, err error) {
 	f = Filter{Reason: q.Get("reason"), Before: q.Get("cursor"), Limit: 100}
-	if utf8.RuneCountInString(f.Reason) > maxText {
-		return f, web.Invalid("reason", "too_long", "has more than %d characters", maxText)
+	if err := web.CheckText("reason", f.Reason, maxText); err != nil {
+		return f, err
 	}
 	switch q.Get("resent") {
 	case "":
@@ -274,8 +273,8 @@ func (s *Service) resend(c *gin.Context) {
 	r.Set = body.Set.fields()
 	names := []string{}
 	for _, f := range r.Set {
-		if utf8.RuneCountInString(f.Value) > maxText {
-			web.Fail(c, web.Invalid("set."+f.Name, "too_long", "has more than %d characters", maxText))
+		if err := web.CheckText("set."+f.Name, f.Value, maxText); err != nil {
+			web.Fail(c, err)
 			return
 		}
 		names = append(names, f.Name)
