@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -130,6 +131,15 @@ func signIn(ctx context.Context, base http.RoundTripper, url string, a Account) 
 	answer, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
 	if err != nil {
 		return "", fmt.Errorf("signing in: %w", err)
+	}
+	// Whoever starts the system again and again, each time at another port, signs in too often for one account.
+	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && res.StatusCode == http.StatusTooManyRequests {
+		select {
+		case <-time.After(time.Duration(seconds) * time.Second):
+			return signIn(ctx, base, url, a)
+		case <-ctx.Done():
+			return "", fmt.Errorf("signing in as %s: %w", a.Email, ctx.Err())
+		}
 	}
 	var ok struct {
 		Data struct {

@@ -79,12 +79,19 @@ func (s *Stack) AwaitRules(ctx context.Context) (loyalty.Hash, error) {
 		if err != nil {
 			return false, err
 		}
+		var newest record.Marker
+		done := true
 		for p := range s.partitions {
-			if f, ok := inForce[int32(p)]; !ok || f.Hash != live.Rules.Hash() {
-				return false, nil
+			f, ok := inForce[int32(p)]
+			done = done && ok && f.Hash == live.Rules.Hash()
+			if m := (record.Marker{Hash: f.Hash, Epoch: f.Epoch, Revision: f.Revision}); ok && m.After(newest) {
+				newest = m
 			}
 		}
-		return true, nil
+		if !done && newest.After(live.Marker()) { // somebody has edited them meanwhile
+			live, err = rulebook.Load(ctx, s.Etcd, s.Home)
+		}
+		return done, err
 	})
 	if err != nil {
 		return loyalty.Hash{}, fmt.Errorf("waiting for the rules to be in force: %w", err)

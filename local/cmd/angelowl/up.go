@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +18,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/angelowl-loyalties/app/local/engines"
+	"github.com/angelowl-loyalties/app/local/portal"
 	"github.com/angelowl-loyalties/app/local/process"
 	"github.com/angelowl-loyalties/app/local/samples"
 	"github.com/angelowl-loyalties/app/local/stack"
@@ -33,6 +36,8 @@ func upCommand(logger func() (*slog.Logger, error)) *cobra.Command {
 		rules, fx string
 		on        string
 		cfg       stack.Config
+		listen    string // the portal's
+		without   bool
 	)
 	c := &cobra.Command{
 		Use:   "up [FILE...]",
@@ -51,6 +56,9 @@ is let in. Without them the first admin is made of ADMIN_EMAIL and ADMIN_PASSWOR
 password that is printed once; it has to be changed at the first sign-in. Mail goes nowhere: the
 mailbox at /mail/ shows it.
 
+The portal, for people with a browser, is a program of Node.js in ui/, built by ` + "`make portal`" + `. Where
+Node.js is missing or it is not built, that is said and everything else runs.
+
 256 MiB of the disk with the data stay free. With less, files and changes of the rules are refused
 and no row is rewarded; nothing is lost, and when there is room again it goes on by itself.`,
 		Example: "  angelowl up --home CAD --timezone America/Toronto --rules examples/rules.json --fx examples/quotes.csv examples/spend.csv",
@@ -59,7 +67,9 @@ and no row is rewarded; nothing is lost, and when there is room again it goes on
 	c.Flags().StringVar(&cfg.Data, "data", "./.angelowl", "the folder for the state")
 	c.Flags().StringVar(&cfg.Listen, "listen", "127.0.0.1:8080", "where to listen; beyond this machine only without sample users, and behind something that speaks TLS")
 	c.Flags().BoolVar(&cfg.Samples, "sample-users", false, "make a user of each role, for trying it out on this machine")
-	c.Flags().StringVar(&cfg.Portal, "portal-origin", stack.DefaultPortal, "the portal: links in mails lead there, and its pages may call the API")
+	c.Flags().StringVar(&listen, "portal", "127.0.0.1:3000", "where the portal listens")
+	c.Flags().BoolVar(&without, "no-portal", false, "leave the portal out")
+	c.Flags().StringVar(&cfg.Portal, "portal-origin", "", "the portal as browsers know it: links in mails lead there, and its pages may call the API (default http:// and --portal)")
 	c.Flags().IntVar(&b.partitions, "partitions", 0, "partitions of a new log, 1 to 256, fixed for life (default 4)")
 	c.Flags().StringVar(&rules, "rules", "", "rules to load: card types, campaigns, exclusions (JSON)")
 	c.Flags().StringVar(&fx, "fx", "", "exchange rates to load: the ECB's history, .csv or .zip")
@@ -89,7 +99,19 @@ and no row is rewarded; nothing is lost, and when there is room again it goes on
 			return usageError{fmt.Errorf("--partitions %d is not between 1 and 256", b.partitions)}
 		}
 		cfg.Rewarders, cfg.Partitions = b.rewarders, b.partitions
-		u := &up{out: c.OutOrStdout(), p: newProgress(c.ErrOrStderr())}
+		if err := address("--portal", listen); err != nil {
+			return err
+		}
+		if cfg.Samples && !stack.Loopback(listen) {
+			return usageError{fmt.Errorf("--portal %s could be reached from other machines, and the sample users of --sample-users must not be; say 127.0.0.1", listen)}
+		}
+		u := &up{out: c.OutOrStdout(), p: newProgress(c.ErrOrStderr()), log: log}
+		if !without {
+			if err := u.findPortal(c.Context(), listen); err != nil {
+				return err
+			}
+		}
+		cfg.Portal = cmp.Or(cfg.Portal, "http://"+cmp.Or(u.at, listen))
 		defer u.p.clear()
 		if err := u.read(rules, fx, files); err != nil {
 			return err
@@ -120,8 +142,13 @@ type up struct {
 	seed  stack.Seed
 	print string // names the seed's content
 	files []input
+	log   *slog.Logger
 
 	samples []samples.Account
+	portal  *portal.Built
+	at      string // where the portal listens
+	opens   <-chan bool
+	missing string // why there is no portal, or ""
 }
 
 // input is a file of transactions, which is known again by its content.
@@ -173,8 +200,46 @@ func sumOf(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// findPortal sees that the portal can run, before anything starts.
+func (u *up) findPortal(ctx context.Context, listen string) (err error) {
+	if u.portal, err = portal.Find(ctx); errors.Is(err, portal.ErrMissing) {
+		u.missing = err.Error()
+		return nil
+	} else if err != nil {
+		return err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return fmt.Errorf("the portal cannot listen on %s (is another program there? --portal takes another address, --no-portal leaves it out): %w", listen, err)
+	}
+	u.at = l.Addr().String()
+	return l.Close()
+}
+
+// startPortal starts the portal; stop ends it. u.opens hears when it answers, or that it never will.
+func (u *up) startPortal(ctx context.Context, s *stack.Stack) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	opens := make(chan bool, 2)
+	go func() {
+		defer close(ended)
+		cfg := portal.Config{Listen: u.at, Origin: s.Portal, API: s.URL, Uploads: s.S3.Endpoint(), Data: s.Data, Timezone: s.Timezone.String(), Home: s.Home.String()}
+		err := u.portal.Run(ctx, cfg, u.log.With("service", "portal"), func() { opens <- true })
+		if err != nil {
+			u.p.clear()
+			fmt.Fprintf(u.out, "%v\nEverything else runs; the next start tries again.\n", err)
+		}
+		opens <- false
+	}()
+	u.opens = opens
+	return func() { cancel(); <-ended }
+}
+
 // body runs while everything is up.
 func (u *up) body(ctx context.Context, s *stack.Stack) error {
+	if u.portal != nil {
+		defer u.startPortal(ctx, s)()
+	}
 	err := u.makeSamples(ctx, s)
 	if err == nil {
 		err = u.load(ctx, s)
@@ -376,8 +441,25 @@ func (u *up) addresses(ctx context.Context, s *stack.Stack) error {
 	if err != nil {
 		return err
 	}
+	shown := false
+	if u.portal != nil {
+		u.p.say("starting the portal")
+		select {
+		case shown = <-u.opens:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		u.p.clear()
+	}
+	if u.missing != "" {
+		fmt.Fprintf(u.out, "\nThere is no portal at %s: %s.\n", s.Portal, u.missing)
+	}
 	tw := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(tw, "\nOpen\t%s\n", s.URL)
+	if shown {
+		fmt.Fprintf(tw, "\nOpen\t%s\tthe portal: sign in\n\t%s\twhat else there is\n", s.Portal, s.URL)
+	} else {
+		fmt.Fprintf(tw, "\nOpen\t%s\n", s.URL)
+	}
 	for _, card := range cards {
 		fmt.Fprintf(tw, "a card\t%s/reward/%s\n", s.URL, card)
 	}
