@@ -86,8 +86,9 @@ func newEnough(version string) bool {
 	return major > oldest[0] || major == oldest[0] && minor >= oldest[1]
 }
 
-// endWithUs ends Node.js when its standard input does, and so with this process, however that ends.
-const endWithUs = `--import=data:text/javascript,process.stdin.on("close",()=>process.exit()).resume()`
+// endWithUs ends Node.js when its standard input does, and so with this process, however that ends. It keeps
+// nothing running that has ended by itself.
+const endWithUs = `--import=data:text/javascript,process.stdin.on("close",()=>process.exit()).resume().unref()`
 
 // Run runs the portal until ctx ends, and calls ready when it answers. A portal that ends by itself is
 // an error with its last words.
