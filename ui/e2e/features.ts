@@ -1,0 +1,38 @@
+/** Each part of a sentence of what the portal does for whom, and the test that goes through the page as a person would. */
+export const features: Record<string, Record<string, [file: string, title: string]>> = {
+  Everyone: {
+    "sign in": ["signin.spec.ts", "a person signs in and finds the start page of the role"],
+    "sign in: wrong passwords": ["signin.spec.ts", "a wrong password is refused and the email stays"],
+    "sign in: TOTP where asked": ["signin.spec.ts", "an account with a second factor is asked for its code"],
+    "first-password change": ["password.spec.ts", "a first password has to be changed before anything else"],
+    "forgotten password": ["password.spec.ts", "a forgotten password is replaced by the link of a mail"],
+    "sign out": ["signin.spec.ts", "signing out ends the session at the bank, too"],
+    "session ended without losing what was typed": ["account.spec.ts", "a session that ends in the middle of a form asks to sign in, and what was typed is saved"],
+    "light and dark": ["shell.spec.ts", "light, dark and as the device is"],
+    "phone, tablet, desktop": ["shell.spec.ts", "the menu of a phone"],
+    "keyboard alone": ["shell.spec.ts", "the keyboard alone leads from the sign-in to a transaction"],
+    "loading, empty, error and offline states": ["states.spec.ts", "a lost connection is said, and what was typed stays"],
+    "no dead end": ["states.spec.ts", "an address that is not there leads on"],
+  },
+  Cardholder: {
+    dashboard: ["dashboard.spec.ts", "what each card earned, by month and by category"],
+    "transaction history": ["history.spec.ts", "a card's history goes on by cursor to its end"],
+    "history: filters": ["history.spec.ts", "filters by date, merchant and outcome"],
+    "history: why": ["history.spec.ts", "each row says why"],
+    "history: CSV export": ["history.spec.ts", "the history as CSV"],
+    "linked cards": ["cards.spec.ts", "linked cards with their last four digits and programme"],
+    campaigns: ["campaigns.spec.ts", "campaigns by programme, with search"],
+    "email preference": ["account.spec.ts", "the nightly mail is switched off and on"],
+    unsubscribe: ["account.spec.ts", "the link of a mail ends the mails with one click"],
+  },
+  "Admin and bank staff": {},
+  "Bank operations": {},
+  "Engineer's corner": {},
+  Security: {
+    "content security policy": ["security.spec.ts", "no script runs that is not the portal's"],
+    "script tags as names": ["security.spec.ts", "script tags in names are text"],
+    CSRF: ["security.spec.ts", "requests from other sites are refused"],
+    "open redirect": ["security.spec.ts", "no sign-in leads to another site"],
+    "tokens stay on the server": ["security.spec.ts", "no token reaches the browser"],
+  },
+};

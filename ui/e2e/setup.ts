@@ -1,0 +1,90 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+const ui = path.join(import.meta.dirname, "..");
+const root = path.join(ui, "..");
+
+/** The whole system as `angelowl up` runs it, with the example, and the portal as it is built. Once for all tests. */
+export default async function setup() {
+  const angelowl = process.env.ANGELOWL || path.join(root, "bin/angelowl");
+  const server = path.join(ui, ".next/standalone/server.js");
+  if (!existsSync(angelowl)) throw new Error(`${angelowl} is missing: run \`make build\` first`);
+  if (!existsSync(server)) throw new Error(`${server} is missing: run \`npm run build\` first`);
+
+  const data = await mkdtemp(path.join(tmpdir(), "angelowl-ui-"));
+  const [apiPort, portalPort] = [await freePort(), await freePort()];
+  const api = `http://127.0.0.1:${apiPort}`;
+  const portal = `http://127.0.0.1:${portalPort}`;
+  const started: ChildProcess[] = [];
+  const stop = async () => {
+    for (const p of started.reverse()) await ended(p);
+    await rm(data, { recursive: true, force: true });
+  };
+  try {
+    const examples = path.join(root, "examples");
+    const up = spawn(
+      angelowl,
+      ["up", "--data", data, "--listen", `127.0.0.1:${apiPort}`, "--portal-origin", portal, "--sample-users", "--home", "CAD", "--timezone", "America/Toronto",
+        "--rules", path.join(examples, "rules.json"), "--fx", path.join(examples, "quotes.csv"), path.join(examples, "spend.csv")],
+      { stdio: ["ignore", "pipe", "pipe"] },
+    );
+    started.push(up);
+    await says(up, /Open\s+http:/, "angelowl up");
+    const next = spawn(process.execPath, [server], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, NODE_ENV: "production", API_ORIGIN: api, PORTAL_ORIGIN: portal, PORTAL_SESSION_SECRET: randomBytes(32).toString("base64"), BANK_TIMEZONE: "America/Toronto", HOME_CURRENCY: "CAD", HOSTNAME: "127.0.0.1", PORT: String(portalPort) },
+    });
+    started.push(next);
+    await says(next, /Ready/, "the portal");
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  process.env.E2E_API = api;
+  process.env.E2E_PORTAL = portal;
+  process.env.E2E_DATA = data;
+  return stop;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const s = createServer().once("error", reject);
+    s.listen(0, "127.0.0.1", () => {
+      const address = s.address();
+      s.close(() => (address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port"))));
+    });
+  });
+}
+
+/** says waits until a program has written something. */
+function says(p: ChildProcess, what: RegExp, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let all = "";
+    const hear = (b: Buffer) => {
+      all = (all + b.toString()).slice(-20_000);
+      if (what.test(all)) resolve();
+    };
+    p.stdout?.on("data", hear);
+    p.stderr?.on("data", hear);
+    p.once("error", reject);
+    p.once("exit", (code) => reject(new Error(`${name} ended with ${code}:\n${all}`)));
+    setTimeout(() => reject(new Error(`${name} does not start:\n${all}`)), 120_000).unref();
+  });
+}
+
+function ended(p: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (p.exitCode !== null || p.signalCode !== null) return resolve();
+    const force = setTimeout(() => p.kill("SIGKILL"), 30_000);
+    p.once("exit", () => {
+      clearTimeout(force);
+      resolve();
+    });
+    p.kill("SIGTERM");
+  });
+}

@@ -1,0 +1,58 @@
+import "server-only";
+import createClient, { type Client } from "openapi-fetch";
+import { config } from "../config";
+import { session } from "../session/session";
+import { quoteDecimals, toJSON } from "./decimal";
+import { type Problem, problemOf, type Result } from "./problem";
+import type { paths } from "./schema";
+
+export type Api = Client<paths>;
+
+function client(token?: string): Api {
+  const c = createClient<paths>({
+    baseUrl: config().api,
+    cache: "no-store",
+    redirect: "error",
+    bodySerializer: (body) => toJSON(body),
+    headers: token ? { Authorization: `Bearer ${token}` } : {},
+    fetch: (request) => fetch(request, { signal: AbortSignal.timeout(30_000) }),
+  });
+  c.use({
+    async onResponse({ response, options }) {
+      if (options.parseAs === "stream" || !response.headers.get("Content-Type")?.includes("json")) return undefined;
+      const headers = new Headers(response.headers);
+      headers.delete("Content-Length");
+      headers.delete("Content-Encoding");
+      return new Response(quoteDecimals(await response.text()), { status: response.status, headers });
+    },
+  });
+  return c;
+}
+
+/** anonymous is the API for whoever has not signed in. */
+export function anonymous(): Api {
+  return client();
+}
+
+/** api is the API for who has signed in. */
+export async function api(): Promise<Api> {
+  return client((await session())?.token ?? "none");
+}
+
+interface Answer {
+  data?: unknown;
+  error?: unknown;
+  response: Response;
+}
+
+/** load waits for an answer of the API. What goes wrong is a value: a page shows it, a form puts it at the fields. */
+export async function load<A extends Answer>(answer: Promise<A>): Promise<Result<NonNullable<A["data"]>>> {
+  let a: A;
+  try {
+    a = await answer;
+  } catch {
+    return { ok: false, problem: { status: 0, code: "away", fields: {} } satisfies Problem };
+  }
+  if (a.response.ok) return { ok: true, data: a.data as NonNullable<A["data"]> };
+  return { ok: false, problem: problemOf(a.response, a.error) };
+}

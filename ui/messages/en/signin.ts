@@ -1,0 +1,21 @@
+export const signin = {
+  title: "Sign in",
+  text: "What your cards earn, and why.",
+  email: "Email",
+  password: "Password",
+  submit: "Sign in",
+  busy: "Signing in…",
+  forgotLink: "Forgotten your password?",
+  totp: "Code of your second factor",
+  totpHint: "Six digits, from the app on your phone.",
+  ended: "Your session has ended. Sign in again to go on.",
+  signedOut: "You have signed out.",
+  changed: "Your password is changed. Sign in with the new one.",
+  problems: {
+    wrong_credentials: "The email or the password is not right.",
+    password_expired: "This first password has expired. Ask your bank for another, or choose one with “Forgotten your password?”.",
+    wrong_totp: "The code is not right, or was used before. Wait for the next one.",
+    totp_required: "Your account has a second factor. Type its code, too.",
+    invalid: "Type your email and your password.",
+  } as Record<string, string>,
+};
