@@ -8,6 +8,9 @@ import { cookieName, cookieOptions, maxAge, seal, unseal } from "./lib/session/s
 /** What can be seen without signing in. */
 const open = /^\/(signin|forgot|reset|unsubscribe\/[^/]+)$/;
 
+/** Where a session goes that has to do something before anything else. */
+const before: Record<string, string> = { password: "/password", totp: "/second-factor" };
+
 /** proxy runs before every page, action and route handler. */
 export async function proxy(request: NextRequest) {
   const own = settings().origin;
@@ -24,12 +27,16 @@ export async function proxy(request: NextRequest) {
 
   const name = cookieName();
   let set: string | undefined;
+  let must = "";
   const old = request.cookies.get(name)?.value;
   const session = await unseal(old);
   if (session) {
     const f = await fresh(session);
     if ("ended" in f) set = "";
-    else if ("session" in f && f.changed) set = await seal(f.session);
+    else if ("session" in f) {
+      must = f.session.must;
+      if (f.changed) set = await seal(f.session);
+    }
   } else if (old) {
     set = "";
   }
@@ -48,6 +55,8 @@ export async function proxy(request: NextRequest) {
     if (path !== "/") to.searchParams.set("next", stripped(request.nextUrl));
     if (session) to.searchParams.set("reason", "ended");
     response = NextResponse.redirect(to, 303);
+  } else if (page && signedIn && must && request.nextUrl.pathname !== before[must] && !open.test(request.nextUrl.pathname)) {
+    response = NextResponse.redirect(new URL(before[must] ?? "/", own ?? request.nextUrl.origin), 303);
   } else {
     response = NextResponse.next({ request: { headers } });
   }

@@ -32,3 +32,11 @@ export const Badge = chakra("span", badge);
 export function Spinner() {
   return <chakra.span w="4" h="4" borderRadius="full" borderWidth="2px" borderColor="currentColor" borderRightColor="transparent" animation="spin 700ms linear infinite" aria-hidden="true" />;
 }
+
+export const TabLink = chakra(NextLink, {
+  base: {
+    px: "3", minH: "7", display: "inline-flex", alignItems: "center", borderRadius: "sm", color: "fg.muted", fontWeight: "medium", textDecoration: "none", whiteSpace: "nowrap", focusVisibleRing: "outside",
+    _hover: { color: "fg" },
+    "&[aria-current]": { bg: "bg.panel", color: "fg", boxShadow: "sm" },
+  },
+});

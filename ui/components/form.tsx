@@ -1,10 +1,10 @@
 "use client";
 import { Box, chakra } from "@chakra-ui/react";
-import { type ComponentProps, createContext, type ReactNode, type Ref, useContext, useEffect, useId, useRef, useState } from "react";
+import { type ComponentProps, createContext, type ReactNode, type Ref, type RefObject, useContext, useEffect, useId, useRef, useState } from "react";
 import type { Problem } from "@/lib/api/problem";
 import { common } from "@/messages/en/common";
 import { input } from "@/theme/recipes";
-import { ProblemNote } from "./problem";
+import { ProblemNote } from "./problem-note";
 
 const Errors = createContext<Record<string, string>>({});
 
@@ -12,12 +12,13 @@ const Errors = createContext<Record<string, string>>({});
  * Form shows what the server said: field errors at the fields of those names (Field), the rest above the form. Errors
  * of fields that the form does not have are listed above it, too, so that none is lost.
  */
-export function Form({ problem, fields, children, onSubmit, ...rest }: { problem?: Problem; fields: readonly string[] } & ComponentProps<"form">) {
-  const form = useRef<HTMLFormElement>(null);
+export function Form({ problem, fields, children, onSubmit, ref, ...rest }: { problem?: Problem; fields: readonly string[]; ref?: RefObject<HTMLFormElement | null> } & Omit<ComponentProps<"form">, "ref">) {
+  const own = useRef<HTMLFormElement>(null);
+  const form = ref ?? own;
   // Who cannot see the fields hears which is wrong: the first one gets the focus.
   useEffect(() => {
     if (problem) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
-  }, [problem]);
+  }, [problem, form]);
   const others = Object.entries(problem?.fields ?? {}).filter(([name]) => !fields.includes(name));
   return (
     <Errors.Provider value={problem?.fields ?? {}}>
@@ -93,10 +94,10 @@ export function PasswordField({ name, label, hint, error, ...rest }: TextProps) 
 }
 
 /** Checkbox is a box to tick, its words beside it. */
-export function Checkbox({ name, label, hint, ...rest }: { name: string; label: ReactNode; hint?: ReactNode } & Omit<ComponentProps<"input">, "type">) {
+export function Checkbox({ name, label, hint, mb = "4", ...rest }: { name: string; label: ReactNode; hint?: ReactNode; mb?: string } & Omit<ComponentProps<"input">, "type">) {
   const id = useId();
   return (
-    <Box display="flex" gap="3" alignItems="flex-start" mb="4">
+    <Box display="flex" gap="3" alignItems="flex-start" mb={mb}>
       <chakra.input type="checkbox" id={id} name={name} w="4.5" h="4.5" mt="0.5" flexShrink="0" accentColor="colors.owl.solid" focusVisibleRing="outside" {...rest} {...(hint ? { "aria-describedby": `${id}-hint` } : {})} />
       <Box>
         <chakra.label htmlFor={id} fontWeight="medium">{label}</chakra.label>

@@ -53,3 +53,9 @@ function zone(at: Date, timezone: string): string {
 export function today(timezone: string, now = new Date()): string {
   return new Intl.DateTimeFormat("en-CA", { timeZone: timezone, year: "numeric", month: "2-digit", day: "2-digit" }).format(now);
 }
+
+/** momentDay is the day of a moment at the bank. */
+export function momentDay(value: string, timezone: string): string {
+  const at = new Date(value);
+  return Number.isNaN(at.getTime()) ? value : new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: timezone }).format(at);
+}

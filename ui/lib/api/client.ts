@@ -8,14 +8,14 @@ import type { paths } from "./schema";
 
 export type Api = Client<paths>;
 
-function client(token?: string): Api {
+function client(token?: string, wait = 30_000): Api {
   const c = createClient<paths>({
     baseUrl: config().api,
     cache: "no-store",
     redirect: "error",
     bodySerializer: (body) => toJSON(body),
     headers: token ? { Authorization: `Bearer ${token}` } : {},
-    fetch: (request) => fetch(request, { signal: AbortSignal.timeout(30_000) }),
+    fetch: (request) => fetch(request, { signal: AbortSignal.timeout(wait) }),
   });
   c.use({
     async onResponse({ response, options }) {
@@ -34,9 +34,9 @@ export function anonymous(): Api {
   return client();
 }
 
-/** api is the API for who has signed in. */
-export async function api(): Promise<Api> {
-  return client((await session())?.token ?? "none");
+/** api is the API for who has signed in. A download may take minutes. */
+export async function api({ stream = false } = {}): Promise<Api> {
+  return client((await session())?.token ?? "none", stream ? 10 * 60_000 : undefined);
 }
 
 interface Answer {

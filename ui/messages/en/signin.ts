@@ -11,6 +11,8 @@ export const signin = {
   ended: "Your session has ended. Sign in again to go on.",
   signedOut: "You have signed out.",
   changed: "Your password is changed. Sign in with the new one.",
+  signedIn: (email: string) => `You are signed in as ${email}.`,
+  goOn: "Go on",
   problems: {
     wrong_credentials: "The email or the password is not right.",
     password_expired: "This first password has expired. Ask your bank for another, or choose one with “Forgotten your password?”.",

@@ -1,21 +1,24 @@
-import { Box } from "@chakra-ui/react";
 import type { Metadata } from "next";
+import { TextLink } from "@/components/button";
+import { Note, OpenPage } from "@/components/open-page";
 import { within } from "@/lib/session/origin";
+import { session } from "@/lib/session/session";
 import { signin } from "@/messages/en/signin";
 import { SignInPage } from "./form";
 
 export const metadata: Metadata = { title: signin.title };
 
+const reasons: Record<string, string> = { ended: signin.ended, out: signin.signedOut, changed: signin.changed };
+
 export default async function Page({ searchParams }: { searchParams: Promise<Record<string, string | string[] | undefined>> }) {
   const q = await searchParams;
-  const next = within(typeof q.next === "string" ? q.next : undefined);
-  const reason = q.reason === "ended" ? signin.ended : q.reason === "out" ? signin.signedOut : q.reason === "changed" ? signin.changed : undefined;
+  const reason = typeof q.reason === "string" && Object.hasOwn(reasons, q.reason) ? reasons[q.reason] : undefined;
+  const s = reason ? undefined : await session();
   return (
-    <>
-      <Box as="h1" fontSize="xl" fontWeight="semibold">{signin.title}</Box>
-      <Box color="fg.muted" mb="6">{signin.text}</Box>
-      {reason && <Box role="status" bg="bg.info" borderWidth="1px" borderColor="owl.border" borderRadius="md" p="3" mb="5">{reason}</Box>}
-      <SignInPage next={next} />
-    </>
+    <OpenPage title={signin.title} text={signin.text}>
+      {reason && <Note>{reason}</Note>}
+      {s && <Note>{signin.signedIn(s.email)} <TextLink href="/">{signin.goOn}</TextLink></Note>}
+      <SignInPage next={within(typeof q.next === "string" ? q.next : undefined)} />
+    </OpenPage>
   );
 }
