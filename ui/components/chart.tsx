@@ -19,7 +19,7 @@ export interface Bar {
 const height = 100;
 
 /** MonthChart is a bar a month, drawn on the server. The table that follows it says the same to who cannot see it. */
-export function MonthChart({ bars, label }: { bars: Bar[]; label: string }) {
+export function MonthChart({ bars, label, most }: { bars: Bar[]; label: string; most: string }) {
   const values = bars.map((b) => size(b.value));
   const top = Math.max(...values, 0);
   const bottom = Math.min(...values, 0);
@@ -27,6 +27,7 @@ export function MonthChart({ bars, label }: { bars: Bar[]; label: string }) {
   const zero = (top / span) * height;
   return (
     <Box>
+      <Box color="fg.muted" fontSize="xs" mb="1">{most}</Box>
       <svg role="img" aria-label={label} viewBox={`0 0 ${bars.length} ${height}`} preserveAspectRatio="none" width="100%" height="160" style={{ display: "block", overflow: "visible" }}>
         {[0.25, 0.5, 0.75, 1].map((f) => <line key={f} x1="0" x2={bars.length} y1={height * (1 - f)} y2={height * (1 - f)} stroke="var(--ao-colors-border)" strokeWidth="1" vectorEffect="non-scaling-stroke" strokeDasharray="2 4" />)}
         {bars.map((b, i) => {

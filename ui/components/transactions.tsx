@@ -20,10 +20,10 @@ export function Transactions({ rewards, timezone, homeCurrency, card }: { reward
               px={{ base: "4", md: "5" }} py="3" cursor="pointer" listStyleType="none" focusVisibleRing="inside" _hover={{ bg: "bg.subtle" }}
               css={{ "&::-webkit-details-marker": { display: "none" } }}
             >
-              <Box color="fg.muted" order={{ base: 3, md: 0 }} whiteSpace="nowrap">{format.day(r.transaction_date)}{card && <Box as="span" display={{ md: "none" }}> · {card(r)}</Box>}</Box>
+              <Box color="fg.muted" order={{ base: 3, md: 0 }} whiteSpace="nowrap">{format.day(r.transaction_date)}</Box>
               <Box minW="0" fontWeight="medium" overflowWrap="anywhere">
                 {r.merchant}
-                {card && <Box display={{ base: "none", md: "block" }} color="fg.muted" fontWeight="normal" fontSize="xs">{card(r)}</Box>}
+                {card && <Box color="fg.muted" fontWeight="normal" fontSize="xs">{card(r)}</Box>}
               </Box>
               <Box order={{ base: 4, md: 0 }} textAlign="end" color={{ base: "fg.muted", md: "fg" }} fontVariantNumeric="tabular-nums" whiteSpace="nowrap">{format.amount(r.amount, r.currency)}</Box>
               <Box textAlign="end" fontVariantNumeric="tabular-nums" whiteSpace="nowrap"><Earned reward={r} /></Box>

@@ -25,6 +25,7 @@ export default async function setup() {
     for (const p of started.reverse()) await ended(p);
     await rm(data, { recursive: true, force: true });
   };
+  const secret = randomBytes(32).toString("base64");
   try {
     const examples = path.join(root, "examples");
     const up = spawn(
@@ -37,7 +38,7 @@ export default async function setup() {
     await says(up, /Open\s+http:/, "angelowl up");
     const next = spawn(process.execPath, [server], {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, NODE_ENV: "production", API_ORIGIN: api, PORTAL_ORIGIN: portal, PORTAL_SESSION_SECRET: randomBytes(32).toString("base64"), BANK_TIMEZONE: "America/Toronto", HOME_CURRENCY: "CAD", HOSTNAME: "127.0.0.1", PORT: String(portalPort) },
+      env: { ...process.env, NODE_ENV: "production", API_ORIGIN: api, PORTAL_ORIGIN: portal, PORTAL_SESSION_SECRET: secret, BANK_TIMEZONE: "America/Toronto", HOME_CURRENCY: "CAD", HOSTNAME: "127.0.0.1", PORT: String(portalPort) },
     });
     started.push(next);
     await says(next, /Ready/, "the portal");
@@ -48,10 +49,11 @@ export default async function setup() {
   process.env.E2E_API = api;
   process.env.E2E_PORTAL = portal;
   process.env.E2E_DATA = data;
+  process.env.E2E_SECRET = secret;
   return stop;
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const s = createServer().once("error", reject);
     s.listen(0, "127.0.0.1", () => {
@@ -62,7 +64,7 @@ function freePort(): Promise<number> {
 }
 
 /** says waits until a program has written something. */
-function says(p: ChildProcess, what: RegExp, name: string): Promise<void> {
+export function says(p: ChildProcess, what: RegExp, name: string): Promise<void> {
   return new Promise((resolve, reject) => {
     let all = "";
     const hear = (b: Buffer) => {
@@ -77,7 +79,7 @@ function says(p: ChildProcess, what: RegExp, name: string): Promise<void> {
   });
 }
 
-function ended(p: ChildProcess): Promise<void> {
+export function ended(p: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
     if (p.exitCode !== null || p.signalCode !== null) return resolve();
     const force = setTimeout(() => p.kill("SIGKILL"), 30_000);

@@ -88,9 +88,9 @@ export function caller(request: APIRequestContext, token: string): Call {
 }
 
 /** signIn does what the form does. */
-export async function signIn(request: APIRequestContext, { email, password }: { email: string; password: string }) {
-  const { csrfToken } = (await (await request.get(portal() + "/api/auth/csrf")).json()) as { csrfToken: string };
-  const res = await request.post(portal() + "/api/auth/callback/credentials", { headers: { Origin: portal() }, form: { email, password, csrfToken, json: "true", callbackUrl: "/" } });
+export async function signIn(request: APIRequestContext, { email, password }: { email: string; password: string }, origin = portal()) {
+  const { csrfToken } = (await (await request.get(origin + "/api/auth/csrf")).json()) as { csrfToken: string };
+  const res = await request.post(origin + "/api/auth/callback/credentials", { headers: { Origin: origin }, form: { email, password, csrfToken, json: "true", callbackUrl: "/" } });
   expect(res.status(), await res.text()).toBe(200);
 }
 

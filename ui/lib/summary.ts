@@ -50,3 +50,8 @@ function compare(a: Decimal, b: Decimal): number {
   const d = scaled(a, 12) - scaled(b, 12);
   return d > 0n ? 1 : d < 0n ? -1 : 0;
 }
+
+/** largest is the greatest of decimals, 0 of none. */
+export function largest(all: Decimal[]): Decimal {
+  return all.reduce<Decimal>((m, d) => (compare(d, m) > 0 ? d : m), "0");
+}

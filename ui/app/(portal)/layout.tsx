@@ -42,7 +42,7 @@ export default async function Portal({ children }: { children: ReactNode }) {
 }
 
 function Home({ href }: { href: string }) {
-  return <Span css={{ "& a": { display: "inline-flex", borderRadius: "md", textDecoration: "none", color: "fg" } }}><NextLink href={href}><Brand /></NextLink></Span>;
+  return <Span display="inline-flex" css={{ "& a": { display: "inline-flex", borderRadius: "md", textDecoration: "none", color: "fg" } }}><NextLink href={href}><Brand /></NextLink></Span>;
 }
 
 function Who({ email, role }: { email: string; role: string }) {

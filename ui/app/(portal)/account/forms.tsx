@@ -32,7 +32,7 @@ export function ProfileForm({ user }: { user: { version: number; first_name: str
         <TextField name="last_name" label={t.last} defaultValue={user.last_name} autoComplete="family-name" optional />
       </Box>
       <TextField name="phone" type="tel" label={t.phone} hint={t.phoneHint} defaultValue={user.phone} autoComplete="tel" optional />
-      <TextField name="email" type="email" label={t.email} hint={t.emailHint} defaultValue={user.email} readOnly optional autoComplete="email" />
+      <TextField name="email" type="email" label={t.email} hint={t.emailHint} defaultValue={user.email} readOnly autoComplete="email" />
       <Button type="submit" busy={busy}>{busy ? common.saving : common.save}</Button>
     </Form>
   );

@@ -18,7 +18,7 @@ import type { components } from "@/lib/api/schema";
 import { type Campaign, type OwnCard, ownCards, type Reward, rewards } from "@/lib/cards";
 import { config } from "@/lib/config";
 import * as format from "@/lib/format";
-import { byCategory, sum, year } from "@/lib/summary";
+import { byCategory, largest, sum, year } from "@/lib/summary";
 import { cards as messages } from "@/messages/en/cards";
 
 const t = messages.dashboard;
@@ -126,7 +126,8 @@ function CardEarned({ of: { card, total, months } }: { of: Earned }) {
         </Box>
       ))}
       {last && figures && (
-        <Box color="fg.muted" mb="4">
+        <Box mb="5" mt="3" pt="3" borderTopWidth="1px" color="fg.muted">
+          <Box fontSize="xs">{t.lastMonth}</Box>
           <Box as="span" color="fg" fontWeight="medium" fontVariantNumeric="tabular-nums">{format.signed(figures.units, card.decimals)} {card.unit}</Box> {t.month(format.month(last.month))}
           <Box>{t.spent(format.amount(figures.spend, config().homeCurrency))}</Box>
         </Box>
@@ -152,7 +153,7 @@ function Charts({ of: { card, months } }: { of: Earned }) {
       <Box display="grid" gap="8" gridTemplateColumns={{ base: "minmax(0, 1fr)", lg: "minmax(0, 3fr) minmax(0, 2fr)" }}>
         <Box>
           <Box as="h3" fontWeight="medium" mb="4">{t.byMonth}</Box>
-          <MonthChart label={`${t.byMonth}: ${by.map((b) => `${format.month(b.month)} ${figure(b.figures.units)}`).join(", ")}`} bars={by.map((b) => ({ key: b.month, short: format.month(b.month, "short"), long: format.month(b.month), value: b.figures.units, text: figure(b.figures.units) }))} />
+          <MonthChart most={t.most(figure(largest(by.map((b) => b.figures.units))))} label={`${t.byMonth}: ${by.map((b) => `${format.month(b.month)} ${figure(b.figures.units)}`).join(", ")}`} bars={by.map((b) => ({ key: b.month, short: format.month(b.month, "short"), long: format.month(b.month), value: b.figures.units, text: figure(b.figures.units) }))} />
         </Box>
         <Box>
           <Box as="h3" fontWeight="medium" mb="4">{t.byCategory}</Box>
