@@ -17,7 +17,7 @@ export function PageHeader({ title, text, actions }: { title: string; text?: Rea
 /** Panel is a sheet of what belongs together. */
 export function Panel({ title, text, actions, children, flush, ...rest }: { title?: string; text?: ReactNode; actions?: ReactNode; flush?: boolean; children: ReactNode } & Omit<ComponentProps<typeof Box>, "title">) {
   return (
-    <Box as="section" bg="bg.panel" borderWidth="1px" borderRadius="lg" boxShadow="sm" mb="6" minW="0" overflow={flush ? "hidden" : undefined} {...rest}>
+    <Box as="section" aria-label={title} bg="bg.panel" borderWidth="1px" borderRadius="lg" boxShadow="sm" mb="6" minW="0" overflow={flush ? "hidden" : undefined} {...rest}>
       {(title || actions) && (
         <Box display="flex" flexWrap="wrap" gap="3" justifyContent="space-between" alignItems="center" px={{ base: "4", md: "5" }} pt={{ base: "4", md: "5" }} pb={flush ? "4" : "0"}>
           <Box minW="0">

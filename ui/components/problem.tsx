@@ -11,6 +11,7 @@ export function ProblemPage({ problem, retry }: { problem: Problem; retry?: stri
   const forbidden = problem.status === 403;
   return (
     <Notice
+      level={1}
       icon={problem.status === 0 || problem.code === "away" ? "cloudOff" : "warning"}
       title={missing ? common.problem.notFoundTitle : forbidden ? common.problem.forbiddenTitle : common.problem.title}
       text={missing ? common.problem.notFound : words(problem)}

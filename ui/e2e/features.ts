@@ -29,7 +29,7 @@ export const features: Record<string, Record<string, [file: string, title: strin
   "Bank operations": {},
   "Engineer's corner": {},
   Security: {
-    "content security policy": ["security.spec.ts", "no script runs that is not the portal's"],
+    "content security policy": ["csp.spec.ts", "no script runs that is not the portal's"],
     "script tags as names": ["security.spec.ts", "script tags in names are text"],
     CSRF: ["security.spec.ts", "requests from other sites are refused"],
     "open redirect": ["security.spec.ts", "no sign-in leads to another site"],

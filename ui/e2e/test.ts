@@ -32,7 +32,7 @@ export type Call = (method: string, path: string, body?: unknown, headers?: Reco
 
 type State = Awaited<ReturnType<BrowserContext["storageState"]>>;
 
-export const test = base.extend<Fixtures & { quiet: undefined }, { states: Map<Role, State>; tokens: Map<Role, string> }>({
+export const test = base.extend<Fixtures & { quiet: undefined; complaints: RegExp | undefined }, { states: Map<Role, State>; tokens: Map<Role, string> }>({
   baseURL: async ({}, use) => use(portal()),
   states: [async ({}, use) => use(new Map()), { scope: "worker" }],
   tokens: [async ({}, use) => use(new Map()), { scope: "worker" }],
@@ -63,13 +63,16 @@ export const test = base.extend<Fixtures & { quiet: undefined }, { states: Map<R
     });
   },
 
+  /** What the browser may complain of in a test. */
+  complaints: [undefined, { option: true }],
+
   // Scripts that the policy stops, hydration that does not fit, errors that nobody caught: none may pass unseen.
   quiet: [
-    async ({ page }, use) => {
+    async ({ page, complaints }, use) => {
       const seen: string[] = [];
       page.on("console", (m) => {
         // What Chromium writes of an answer that is an error is the page's to show.
-        if (m.type() === "error" && !/Failed to load resource/.test(m.text())) seen.push(m.text());
+        if (m.type() === "error" && !/Failed to load resource/.test(m.text()) && !complaints?.test(m.text())) seen.push(m.text());
       });
       page.on("pageerror", (e) => seen.push(String(e)));
       await use(undefined);

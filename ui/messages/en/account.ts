@@ -9,6 +9,7 @@ export const account = {
     phoneHint: "With the country's code: +65 6123 4567.",
     email: "Email",
     emailHint: "You sign in with it. Your bank changes it for you.",
+    byAdmin: (email: string) => `You sign in as ${email}. An admin keeps your name and your phone number.`,
     saved: "Your profile is saved.",
   },
   mails: {

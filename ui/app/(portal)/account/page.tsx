@@ -15,16 +15,18 @@ export const metadata: Metadata = { title: account.title };
 
 export default async function Account() {
   const s = await session();
-  const me = await load((await api()).GET("/user/{id}", { params: { path: { id: s?.userId ?? "" } } }));
-  if (!s || !me.ok) return <ProblemPage problem={me.ok ? { status: 401, code: "no_token", fields: {} } : me.problem} retry="/account" />;
-  const u = me.data.data;
+  // Bank staff's own accounts are kept by admins: the API does not show them to themselves.
+  const me = s?.role === "bank" ? undefined : await load((await api()).GET("/user/{id}", { params: { path: { id: s?.userId ?? "" } } }));
+  if (!s) return <ProblemPage problem={{ status: 401, code: "no_token", fields: {} }} retry="/account" />;
+  if (me && !me.ok) return <ProblemPage problem={me.problem} retry="/account" />;
+  const u = me?.data.data;
   return (
     <Box maxW="2xl">
       <PageHeader title={account.title} text={account.text} />
       <Panel title={account.profile.title}>
-        <ProfileForm user={{ version: u.version, first_name: u.first_name, last_name: u.last_name, phone: u.phone, email: u.email }} />
+        {u ? <ProfileForm user={{ version: u.version, first_name: u.first_name, last_name: u.last_name, phone: u.phone, email: u.email }} /> : <Box color="fg.muted">{account.profile.byAdmin(s.email)}</Box>}
       </Panel>
-      {s.role === "user" && <Panel title={account.mails.title}><MailsForm on={u.reward_emails} /></Panel>}
+      {u && s.role === "user" && <Panel title={account.mails.title}><MailsForm on={u.reward_emails} /></Panel>}
       <Panel title={account.password.title} text={account.password.text}><PasswordForm email={s.email} /></Panel>
       {(s.role === "bank" || s.role === "admin") && <Panel title={account.factor.title} text={account.factor.text}><FactorForm /></Panel>}
       <Panel title={account.appearance.title}><AppearanceForm now={appearanceOf((await cookies()).get("appearance")?.value)} /></Panel>
