@@ -4,23 +4,34 @@ STEP := .ci/step
 MODULES := $(shell go work edit -json 2>/dev/null | sed -n 's/.*"DiskPath": "\.\/\(.*\)".*/\1/p')
 PACKAGES := $(addsuffix /...,$(addprefix ./,$(MODULES)))
 STATICCHECK := bin/staticcheck
+# NODE says whether there is a Node.js that is new enough.
+NODE := node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a === 20 && b >= 19 || a === 22 && b >= 12 || a > 22 ? 0 : 1)' 2>/dev/null
 # Listening addresses and the data of `make up`; say LISTEN=… DATA=… for others.
 LISTEN ?= 127.0.0.1:8080
 DATA ?= ./.angelowl
 
-.PHONY: help up build check test test-long test-needs test-engines engines bin/engines fuzz bench clean needs needs-race lint format vet staticcheck tidy lint-api unit race e2e
+.PHONY: help up build portal check test test-portal test-long test-needs test-engines engines bin/engines fuzz bench clean needs needs-race lint format vet staticcheck tidy lint-api unit race e2e
 
 help: ## this page
 	@echo 'make TARGET, where TARGET is'
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 
-up: build ## start everything on this machine with the example, at http://127.0.0.1:8080
+up: build ## start everything on this machine with the example: the portal at http://127.0.0.1:3000, the API at :8080
+	@if $(NODE); then $(MAKE) -s bin/portal; fi
 	@bin/angelowl up --data '$(DATA)' --listen '$(LISTEN)' --home CAD --timezone America/Toronto \
 		--sample-users --rules examples/rules.json --fx examples/quotes.csv examples/spend.csv
 
 build: needs ## build bin/angelowl
 	@if [ ! -x bin/angelowl ]; then echo 'Building. The first build compiles the embedded engines too and takes some minutes.'; fi
 	@.ci/build
+
+portal: bin/portal ## build the web portal of ui/, which needs Node.js 20.19 or newer
+
+# Next.js takes a minute, so it is built again only when something of it has changed.
+bin/portal: $(shell find ui -type f -not -path '*/node_modules/*' -not -path '*/.next/*' -not -path '*/test-results/*' -not -name '*.tsbuildinfo' -not -name next-env.d.ts -not -name 'schema.d.ts' -not -name decimals.json) .infra/api/openapi.yaml
+	@$(NODE) || { echo 'The portal needs Node.js 20.19, 22.12 or newer: https://nodejs.org'; exit 1; }
+	@$(STEP) 'build the portal' sh -c 'cd ui && npm ci --silent && npm run --silent build'
+	@mkdir -p bin && touch bin/portal
 
 check: needs lint ## what needs Go alone: format, vet, linters, module files, unit tests
 	@$(STEP) 'unit tests' $(MAKE) -s unit
@@ -29,6 +40,12 @@ check: needs lint ## what needs Go alone: format, vet, linters, module files, un
 test: test-needs lint ## everything that CI runs: check, the race detector, the system end to end on real engines
 	@$(STEP) 'unit tests' $(MAKE) -s unit
 	@bin/engines run -- $(MAKE) -s test-engines
+	@$(MAKE) -s test-portal
+
+test-portal: build bin/portal ## the portal: its linters, and its pages in Chromium on the system
+	@$(STEP) 'Chromium is installed' .ci/debian CHROMIUM chromium chromium
+	@$(STEP) "the portal's types and linter" sh -c 'cd ui && npm run --silent lint'
+	@$(STEP) 'the portal in a browser' sh -c 'cd ui && npm test --silent'
 
 test-engines:
 	@$(STEP) 'race detector' $(MAKE) -s race
@@ -81,7 +98,7 @@ staticcheck:
 # The linter of the gateway's file runs on Node. Its rules that Go can check, local/gateway's tests check, too.
 OPENAPI := .infra/api/openapi.yaml $(addprefix .ci/openapi/,package.json package-lock.json redocly.yaml)
 lint-api: ## lint the gateway's file, .infra/api/openapi.yaml
-	@if node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a === 20 && b >= 19 || a === 22 && b >= 12 || a > 22 ? 0 : 1)' 2>/dev/null; \
+	@if $(NODE); \
 		then $(MAKE) -s bin/lint-api; \
 		else echo "The gateway's file is not linted, for that needs Node.js 20.19, 22.12 or newer; local/gateway's tests read it all the same."; fi
 bin/lint-api: $(OPENAPI)

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -25,23 +24,17 @@ export default async function setup() {
     for (const p of started.reverse()) await ended(p);
     await rm(data, { recursive: true, force: true });
   };
-  const secret = randomBytes(32).toString("base64");
   try {
     const examples = path.join(root, "examples");
     const up = spawn(
       angelowl,
-      ["up", "--data", data, "--listen", `127.0.0.1:${apiPort}`, "--portal-origin", portal, "--sample-users", "--home", "CAD", "--timezone", "America/Toronto",
+      ["up", "--data", data, "--listen", `127.0.0.1:${apiPort}`, "--portal", `127.0.0.1:${portalPort}`, "--sample-users", "--home", "CAD", "--timezone", "America/Toronto",
         "--rules", path.join(examples, "rules.json"), "--fx", path.join(examples, "quotes.csv"), path.join(examples, "spend.csv")],
-      { stdio: ["ignore", "pipe", "pipe"] },
+      { stdio: ["ignore", "pipe", "pipe"], cwd: root },
     );
     started.push(up);
-    await says(up, /Open\s+http:/, "angelowl up");
-    const next = spawn(process.execPath, [server], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, NODE_ENV: "production", API_ORIGIN: api, PORTAL_ORIGIN: portal, PORTAL_SESSION_SECRET: secret, BANK_TIMEZONE: "America/Toronto", HOME_CURRENCY: "CAD", HOSTNAME: "127.0.0.1", PORT: String(portalPort) },
-    });
-    started.push(next);
-    await says(next, /Ready/, "the portal");
+    // It says so once both answer, and that there is no portal where there is none.
+    await says(up, new RegExp(`Open\\s+${portal}`), "angelowl up");
   } catch (error) {
     await stop();
     throw error;
@@ -49,7 +42,7 @@ export default async function setup() {
   process.env.E2E_API = api;
   process.env.E2E_PORTAL = portal;
   process.env.E2E_DATA = data;
-  process.env.E2E_SECRET = secret;
+  process.env.E2E_SECRET = (await readFile(path.join(data, "portal.key"), "utf8")).trim();
   return stop;
 }
 
