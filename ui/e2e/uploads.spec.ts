@@ -106,8 +106,8 @@ test("the report accounts for each row", async ({ signInAs }) => {
   for (const [what, n] of [["Rewarded", "2"], ["Excluded", "1"], ["Duplicates: had arrived before", "1"], ["Conflicts: same identity, other content", "1"], ["Set aside (dead letters)", "1"]] as const) {
     await expect(cell(what).getByRole("cell").first(), what).toHaveText(n);
   }
-  await expect(page.getByText("amount 11.00")).toBeVisible();
-  await expect(cell("CAD")).toContainText("CAD 61.00");
+  await expect(page.getByText("amount CAD 11.00")).toBeVisible();
+  await expect(cell("CAD")).toContainText("CAD 71.00");
   await accessible(page);
   await fits(page);
 });

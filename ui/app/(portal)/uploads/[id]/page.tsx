@@ -210,7 +210,7 @@ type Version = components["schemas"]["UploadVersion"];
 /** Version shows what differs between two transactions of one identity. */
 function Version({ of, other }: { of: Version; other: Version }) {
   const keys = (["transaction_date", "merchant", "mcc", "amount", "currency", "card_type"] as const).filter((k) => String(of[k] ?? "") !== String(other[k] ?? ""));
-  return <>{keys.map((k) => <Box key={k}><Box as="span" color="fg.muted">{k} </Box>{String(of[k] ?? "")}</Box>)}</>;
+  return <>{keys.map((k) => <Box key={k}><Box as="span" color="fg.muted">{k} </Box>{k === "amount" && of.amount && of.currency ? format.amount(of.amount, of.currency) : String(of[k] ?? "")}</Box>)}</>;
 }
 
 function Totals({ totals }: { totals: Upload["totals"] }) {
