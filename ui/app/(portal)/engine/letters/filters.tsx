@@ -13,16 +13,16 @@ export function Filters({ reasons, reason, resent }: { reasons: string[]; reason
     <FilterForm action="/engine/letters">
       <Box display="flex" flexWrap="wrap" gap="3" alignItems="flex-end" mb="4">
         <Field name="reason" label={t.filter} mb="0">
-          {({ required: _, ...control }) => (
-            <Select {...control} defaultValue={reason ?? ""} key={reason}>
+          {(control) => (
+            <Select {...control} required={false} defaultValue={reason ?? ""} key={reason}>
               <option value="">{t.all}</option>
               {[...new Set([...reasons, ...(reason ? [reason] : [])])].map((r) => <option key={r}>{r}</option>)}
             </Select>
           )}
         </Field>
         <Field name="resent" label={t.which} mb="0">
-          {({ required: _, ...control }) => (
-            <Select {...control} defaultValue={resent ?? ""} key={resent}>
+          {(control) => (
+            <Select {...control} required={false} defaultValue={resent ?? ""} key={resent}>
               <option value="">{t.any}</option>
               <option value="false">{t.not}</option>
               <option value="true">{t.yes}</option>
