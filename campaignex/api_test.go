@@ -432,7 +432,7 @@ func TestHealthAndSwagger(t *testing.T) {
 	if err := json.Unmarshal(a.want(200, "GET", "/swagger/doc.json", "").body, &doc); err != nil {
 		t.Fatal(err)
 	}
-	if len(doc.Paths["/campaign/{id}"]) != 3 || len(doc.Paths["/fx"]) != 2 || len(doc.Paths) != 10 {
+	if len(doc.Paths["/campaign/{id}"]) != 3 || len(doc.Paths["/fx"]) != 2 || len(doc.Paths) != 11 {
 		t.Errorf("described: %v", doc.Paths)
 	}
 }
