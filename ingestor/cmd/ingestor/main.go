@@ -34,7 +34,9 @@ type settings struct {
 	Topic   string           `env:"TOPIC" default:"transaction" help:"the topic of transactions"`
 	Reports string           `env:"REPORT_BUCKET" help:"S3's bucket for reports and refused rows; never the bucket of the uploads"`
 	Spend   string           `env:"SPEND_BUCKET,optional" help:"S3's bucket for files of spend, which a schedule's event has swept for files that have no report yet; default: none"`
-	Kafka   kafkaconn.Settings
+	// How far a file has been read is noted each so often; see ingestor.Config.
+	Checkpoint time.Duration `env:"CHECKPOINT_EVERY" default:"10s" min:"10ms" max:"5m" help:"how often it is noted how far a file has been read; when a run is killed, the rows behind its last note are queued again"`
+	Kafka      kafkaconn.Settings
 }
 
 func main() {
@@ -86,7 +88,7 @@ func handler(ctx context.Context, s *settings, log *slog.Logger) (*ingestor.Hand
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
 	return ingestor.New(
-		ingestor.Config{Topic: s.Topic, Home: s.Home, ReportBucket: s.Reports},
+		ingestor.Config{Topic: s.Topic, Home: s.Home, ReportBucket: s.Reports, Checkpoint: s.Checkpoint},
 		ingestor.Deps{
 			S3: s3.NewFromConfig(aws),
 			NewProducer: func(c *sarama.Config) (sarama.AsyncProducer, error) {
