@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+	"github.com/google/uuid"
 
 	"github.com/angelowl-loyalties/app/loyalty/spendcsv"
 	"github.com/angelowl-loyalties/app/loyalty/upload"
@@ -39,7 +40,9 @@ type Checkpoint struct {
 	Line       int    `json:"line"`
 	Sum        []byte `json:"sum"` // the state of the SHA-256 of
 	Summed     int64  `json:"summed"`
-	Parts      int    `json:"parts"` // of the refused rows
+	// Parts are the ends of the keys of the refused rows' parts. No two are the same, so that should two
+	// read the file at once, each has its own.
+	Parts []string `json:"parts"`
 
 	Rows            Rows            `json:"rows"`
 	RefusedByReason []RefusedReason `json:"refused_by_reason"`
@@ -63,9 +66,8 @@ type pass struct {
 	q       *queue
 }
 
-func partKey(id string, n int) string {
-	return fmt.Sprintf("%s.%06d", upload.RefusedKey(upload.Spend, id), n)
-}
+// partPrefix is that of the parts of the refused rows.
+func partPrefix(id string) string { return RefusedKey(id) + "." }
 
 // resume looks for a checkpoint of this very object, and goes there.
 func (p *pass) resume(ctx context.Context) error {
@@ -187,10 +189,11 @@ func (p *pass) pause(ctx context.Context, last bool) error {
 		if _, err := p.spool.Seek(0, io.SeekStart); err != nil {
 			return fmt.Errorf("reading the temporary file: %w", err)
 		}
-		if err := p.h.put(ctx, partKey(p.report.Upload, p.note.Parts+1), "text/csv; charset=utf-8", p.spool); err != nil {
+		part := uuid.NewString()
+		if err := p.h.put(ctx, partPrefix(p.report.Upload)+part, "text/csv; charset=utf-8", p.spool); err != nil {
 			return err
 		}
-		p.note.Parts++
+		p.note.Parts = append(p.note.Parts, part)
 		if err := p.restart(); err != nil {
 			return err
 		}
@@ -221,7 +224,7 @@ func (p *pass) assemble(ctx context.Context) error {
 		return err
 	}
 	all := p.spool
-	if p.note.Parts > 0 {
+	if len(p.note.Parts) > 0 {
 		var err error
 		if all, err = os.CreateTemp("", "refused-*.csv"); err != nil {
 			return fmt.Errorf("making a temporary file: %w", err)
@@ -230,8 +233,8 @@ func (p *pass) assemble(ctx context.Context) error {
 			_ = all.Close()
 			_ = os.Remove(all.Name())
 		}()
-		for n := 1; n <= p.note.Parts; n++ {
-			out, err := p.h.deps.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.h.cfg.ReportBucket, Key: aws.String(partKey(p.report.Upload, n))})
+		for _, part := range p.note.Parts {
+			out, err := p.h.deps.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.h.cfg.ReportBucket, Key: aws.String(partPrefix(p.report.Upload) + part)})
 			if err != nil {
 				return fmt.Errorf("reading refused rows: %w", err)
 			}
@@ -253,14 +256,18 @@ func (p *pass) assemble(ctx context.Context) error {
 	return p.h.put(ctx, RefusedKey(p.report.Upload), "text/csv; charset=utf-8", all)
 }
 
-// forget deletes the checkpoint. What is left of it does no harm.
+// forget deletes the checkpoint, and the parts of all attempts. What is left of it does no harm.
 func (p *pass) forget(ctx context.Context, log *slog.Logger) {
 	keys := []types.ObjectIdentifier{{Key: aws.String(upload.CheckpointKey(upload.Spend, p.report.Upload))}}
-	for n := 1; n <= p.note.Parts && n < 1000; n++ {
-		keys = append(keys, types.ObjectIdentifier{Key: aws.String(partKey(p.report.Upload, n))})
+	prefix := partPrefix(p.report.Upload)
+	found, err := p.h.deps.S3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &p.h.cfg.ReportBucket, Prefix: &prefix, MaxKeys: aws.Int32(999)})
+	if err == nil {
+		for _, o := range found.Contents {
+			keys = append(keys, types.ObjectIdentifier{Key: o.Key})
+		}
 	}
-	_, err := p.h.deps.S3.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &p.h.cfg.ReportBucket, Delete: &types.Delete{Objects: keys, Quiet: aws.Bool(true)}})
-	if err != nil {
+	_, failed := p.h.deps.S3.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &p.h.cfg.ReportBucket, Delete: &types.Delete{Objects: keys, Quiet: aws.Bool(true)}})
+	if err := errors.Join(err, failed); err != nil {
 		log.Warn("a checkpoint that is no longer needed could not be deleted", "error", err)
 	}
 }

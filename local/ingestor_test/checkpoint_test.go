@@ -144,6 +144,79 @@ func TestAFileThatIsTooLongForOneInvocation(t *testing.T) {
 	}
 }
 
+// Two may read one file at once: an event that came twice, or a sweep while Kafka is away for long. Neither
+// spoils the checkpoint or the refused rows of the other.
+func TestTwoReadOneFile(t *testing.T) {
+	y := start(t, "SGD")
+	body := []byte(long(20_000))
+	y.put("spend/whole", body, nil)
+	y.put("spend/twice", body, nil)
+	if err := y.tell("uploads/spend/whole"); err != nil {
+		t.Fatal(err)
+	}
+	a, id := y.report(ingestor.UploadID("uploads", "spend/whole")), ingestor.UploadID("uploads", "spend/twice")
+	// The first is stopped by its time at a third of the file, and so is the second, which goes on there, at
+	// two thirds; then the first goes on where it was.
+	note := uploads.CheckpointKey(uploads.Spend, id)
+	pause := func(before int64, upTo int) (c ingestor.Checkpoint, was []byte) {
+		t.Helper()
+		const limit = 1500 * time.Millisecond
+		defer func() { y.progress = nil }()
+		for {
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			over, done := context.WithTimeout(ctx, limit*2/3+10*time.Millisecond) // it looks for no more rows then
+			y.progress = func(_ string, read, _ int64) {
+				if read > int64(upTo) {
+					<-over.Done()
+				}
+			}
+			_, err := y.lambda.Invoke(ctx, event("uploads/spend/twice"))
+			done()
+			cancel()
+			if err != nil {
+				continue // the machine is too slow
+			}
+			if was = y.object(note); was == nil {
+				t.Fatal("it came to its end")
+			}
+			if decode(t, was, &c); c.Offset > before {
+				return c, was
+			}
+		}
+	}
+	first, was := pause(0, len(body)/3)
+	second, _ := pause(first.Offset, 2*len(body)/3)
+	if len(second.Parts) <= len(first.Parts) {
+		t.Fatalf("%d parts, and then %d", len(first.Parts), len(second.Parts))
+	}
+	if _, err := y.s3.Client().PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("reports"), Key: &note, Body: bytes.NewReader(was)}); err != nil {
+		t.Fatal(err)
+	}
+	third, _ := pause(first.Offset, 2*len(body)/3)
+	for _, part := range third.Parts[len(first.Parts):] {
+		for _, other := range second.Parts {
+			if part == other {
+				t.Fatalf("two have written the part %s", part)
+			}
+		}
+	}
+	if err := y.tell("uploads/spend/twice"); err != nil {
+		t.Fatal(err)
+	}
+	if b := y.report(id); !reflect.DeepEqual(figures(a), figures(b)) {
+		t.Errorf("in one run:\n%+v\nby two:\n%+v", figures(a), figures(b))
+	}
+	one := bytes.ReplaceAll(y.object(ingestor.RefusedKey(a.Upload)), []byte("spend/whole"), nil)
+	two := bytes.ReplaceAll(y.object(ingestor.RefusedKey(id)), []byte("spend/twice"), nil)
+	if !bytes.Equal(one, two) {
+		t.Errorf("the refused rows differ: %d bytes by one, %d by two", len(one), len(two))
+	}
+	left, err := y.s3.Client().ListObjectsV2(t.Context(), &awss3.ListObjectsV2Input{Bucket: aws.String("reports"), Prefix: aws.String(ingestor.RefusedKey(id) + ".")})
+	if err != nil || len(left.Contents) != 0 {
+		t.Errorf("parts are left: %v %v", left, err)
+	}
+}
+
 func TestTheBanksOwnTotalsAreChecked(t *testing.T) {
 	y := start(t, "SGD")
 	body := []byte(header + line(0, card1, "1.10") + line(1, card1, "2.20") + line(2, card1, "x"))
