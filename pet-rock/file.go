@@ -14,7 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -41,9 +40,8 @@ func (h *Handler) enter(ctx context.Context, bucket string, keys []string) error
 	if err != nil {
 		return err
 	}
-	counts := newTally()
 	if key == "" {
-		counts.fill(report)
+		newTally().fill(report)
 		report.State, report.Code, report.Error = upload.Failed, "file_is_gone", "the file was deleted before it was read; send it again"
 		return h.writeReport(ctx, report)
 	}
@@ -55,33 +53,41 @@ func (h *Handler) enter(ctx context.Context, bucket string, keys []string) error
 		log.Info("the file has its report already; the event came twice")
 		return nil
 	}
-	body := &source{in: object, sum: sha256.New()}
-	err = h.read(ctx, log, report, body, counts)
+	p := &pass{h: h, log: log, report: report, key: key, counts: newTally(), body: &source{in: object, sum: sha256.New()}}
+	if err := p.resume(ctx); err != nil {
+		return err
+	}
+	defer func() { _ = p.body.in.Close() }()
+	err = p.read(ctx)
 	var bad *spendcsv.FileError
 	switch {
 	case err == nil:
-		report.State, report.SHA256 = upload.Reconciled, hex.EncodeToString(body.sum.Sum(nil))
-	case body.err != nil && !errors.Is(body.err, io.EOF):
-		return fmt.Errorf("reading the object: %w", body.err)
+		report.State, report.SHA256 = upload.Reconciled, hex.EncodeToString(p.body.sum.Sum(nil))
+	case errors.Is(err, errPaused):
+		log.Info("the time is over and the file is not; the next invocation goes on", "bytes", p.note.Read, "of", report.Size)
+		return nil
+	case p.body.err != nil && !errors.Is(p.body.err, io.EOF):
+		return fmt.Errorf("reading the object: %w", p.body.err)
 	case errors.As(err, &bad):
 		report.State, report.Code, report.Error = upload.Failed, bad.Code, bad.Reason
 	default:
 		return err
 	}
-	counts.fill(report)
+	p.counts.fill(report)
 	if err := h.remark(ctx, report, key, request); err != nil {
 		return err
 	}
 	if err := h.writeReport(ctx, report); err != nil {
 		return err
 	}
+	p.forget(ctx)
 	level := slog.LevelInfo
 	if len(report.Warnings) > 0 {
 		level = slog.LevelWarn
 	}
 	log.Log(ctx, level, "a file of users was read", "state", report.State, "code", report.Code, "read", report.Rows.Read,
 		"accepted", report.Rows.Accepted, "refused", report.Rows.Refused, "first_passwords", report.Users.FirstPasswords,
-		"bytes", body.read, "warnings", report.Warnings, "seconds", report.FinishedAt.Sub(report.StartedAt).Seconds())
+		"bytes", p.body.read, "warnings", report.Warnings, "seconds", report.FinishedAt.Sub(report.StartedAt).Seconds())
 	return nil
 }
 
@@ -223,55 +229,18 @@ func (h *Handler) getBytes(ctx context.Context, bucket, key string, most int64) 
 	return append([]byte{}, b...), nil
 }
 
-// read has the rows of the file entered and writes the refused ones. All that is in counts when it
-// returns nil or a *spendcsv.FileError has been answered by profiler, and is written.
-func (h *Handler) read(ctx context.Context, log *slog.Logger, report *upload.Report, body io.Reader, counts *tally) error {
-	in, err := plain(body)
-	if err != nil {
-		return err
-	}
-	rows, err := spendcsv.NewLayoutReader(in, layout)
-	if err != nil {
-		return fileError(err)
-	}
-	spool, err := os.CreateTemp("", "refused-*.csv")
-	if err != nil {
-		return fmt.Errorf("making a temporary file: %w", err)
-	}
-	defer func() {
-		_ = spool.Close()
-		_ = os.Remove(spool.Name())
-	}()
-	refused, err := spendcsv.NewLayoutRefusedWriter(spool, layout, rows.Columns())
-	if err != nil {
-		return err
-	}
-	e := &entering{h: h, log: log, report: report, counts: counts, refused: refused}
-	badFile := e.rows(ctx, rows)
-	var bad *spendcsv.FileError
-	if badFile != nil && !errors.As(badFile, &bad) {
-		return badFile
-	}
-	if err := refused.Flush(); err != nil {
-		return err
-	}
-	if _, err := spool.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("reading the temporary file: %w", err)
-	}
-	if err := h.put(ctx, upload.RefusedKey(upload.Users, report.Upload), "text/csv; charset=utf-8", spool); err != nil {
-		return err
-	}
-	return badFile
-}
-
 // writeReport writes the report: the last thing that is done for a file.
 func (h *Handler) writeReport(ctx context.Context, report *upload.Report) error {
 	report.FinishedAt = h.deps.Clock().UTC()
-	b, err := json.MarshalIndent(report, "", "  ")
+	return h.putJSON(ctx, upload.ReportKey(upload.Users, report.Upload), report)
+}
+
+func (h *Handler) putJSON(ctx context.Context, key string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encoding the report: %w", err)
+		return fmt.Errorf("encoding %s: %w", key, err)
 	}
-	return h.put(ctx, upload.ReportKey(upload.Users, report.Upload), "application/json", bytes.NewReader(append(b, '\n')))
+	return h.put(ctx, key, "application/json", bytes.NewReader(append(b, '\n')))
 }
 
 func (h *Handler) put(ctx context.Context, key, contentType string, body io.ReadSeeker) error {
@@ -285,19 +254,19 @@ func (h *Handler) put(ctx context.Context, key, contentType string, body io.Read
 }
 
 // plain undoes gzip, which is known by its first bytes.
-func plain(body io.Reader) (io.Reader, error) {
+func plain(body io.Reader) (text io.Reader, compressed bool, err error) {
 	in := bufio.NewReaderSize(body, 64<<10)
 	switch magic, err := in.Peek(2); {
 	case err != nil && !errors.Is(err, io.EOF):
-		return nil, err
+		return nil, false, err
 	case !bytes.Equal(magic, []byte{0x1f, 0x8b}):
-		return in, nil
+		return in, false, nil
 	}
 	z, err := gzip.NewReader(in)
 	if err != nil {
-		return nil, badGzip
+		return nil, true, badGzip
 	}
-	return gunzip{z}, nil
+	return gunzip{z}, true, nil
 }
 
 var badGzip = &spendcsv.FileError{Code: "bad_gzip", Reason: "the compressed file is damaged or cut off; send it again, whole"}
@@ -324,15 +293,18 @@ func fileError(err error) error {
 
 // source is the object as it is stored. It notes what was read of it and what went wrong.
 type source struct {
-	in   io.Reader
-	sum  hash.Hash
-	read int64
-	err  error
+	in     io.ReadCloser
+	sum    hash.Hash
+	hashed int64 // bytes that are in sum already and come again
+	read   int64 // from the file's beginning
+	err    error
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.in.Read(p)
-	s.sum.Write(p[:n])
+	again := min(int64(n), s.hashed)
+	s.hashed -= again
+	s.sum.Write(p[again:n])
 	s.read += int64(n)
 	if err != nil && s.err == nil {
 		s.err = err

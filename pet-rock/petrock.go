@@ -6,8 +6,12 @@
 // answered before the next is read, and the refused rows wait in a temporary file. A bad row is refused
 // alone. What is wrong with a row or a file goes into the report; what is wrong with the system (S3,
 // profiler or the lambda passworder is away) is tried again for as long as the invocation has time, and
-// then fails it, so that the file is read again from its beginning. All that has been done by then is
-// done no second time: profiler makes rows stand as given, and knows who has not got a password yet.
+// then fails it, so that it is tried again.
+//
+// Every few seconds, and before an invocation's time is over, a checkpoint notes how far the file has
+// been read, once all before it is entered; the next invocation goes on there. Rows behind it may be
+// entered again, and nothing is done a second time: profiler makes rows stand as given, and knows who
+// has not got a password yet.
 package petrock
 
 import (
@@ -34,6 +38,11 @@ type Config struct {
 	ReportBucket string // reports and refused rows; never the bucket of the uploads
 	// BatchRows is the most rows that profiler gets at a time; 0 is profile.MaxUserRows.
 	BatchRows int
+	// Checkpoint is the time between two notes of how far a file has been read; 0 is 10 s.
+	Checkpoint time.Duration
+	// Margin is how long before its end an invocation stops reading and makes the last note; 0 is 30 s,
+	// and it is never more than a third of the invocation's time.
+	Margin time.Duration
 }
 
 // Profiler enters users; a *profile.Client is one.
@@ -82,6 +91,12 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 	if cfg.BatchRows == 0 {
 		cfg.BatchRows = profile.MaxUserRows
 	}
+	if cfg.Checkpoint == 0 {
+		cfg.Checkpoint = 10 * time.Second
+	}
+	if cfg.Margin == 0 {
+		cfg.Margin = 30 * time.Second
+	}
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
@@ -107,6 +122,9 @@ func pause(ctx context.Context, d time.Duration) {
 // error means that at least one file has no report yet; the others of the event have been dealt with,
 // and are known by their reports when the event comes again. (S3 calls asynchronously: there is no
 // answer in parts.)
+//
+// A file whose reading takes longer than the invocation has is no error either: its checkpoint is
+// there, and Sweep goes on with it.
 //
 // An event without records (s3:TestEvent) and records of anything but a new object are ignored.
 func (h *Handler) Handle(ctx context.Context, event events.S3Event) error {

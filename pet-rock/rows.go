@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -37,13 +36,9 @@ func fields(r *profile.UserRow) []*string {
 // asking is how many first passwords are asked for at once.
 const asking = 16
 
-// entering is a file that is being read.
+// entering is the rows of a file that are on their way to profiler.
 type entering struct {
-	h       *Handler
-	log     *slog.Logger
-	report  *upload.Report
-	counts  *tally
-	refused *spendcsv.RefusedWriter
+	*pass
 
 	batch  []profile.UserRow
 	places []place // of all rows since the last answer, in the file's order
@@ -59,11 +54,21 @@ type place struct {
 	reason error // nil: it is in the batch
 }
 
-// rows enters the rows of a file.
-func (e *entering) rows(ctx context.Context, rows *spendcsv.Reader) error {
+// enter enters the rows of the file. errPaused: the checkpoint has all that was entered.
+func (e *entering) enter(ctx context.Context) error {
+	tick := time.NewTicker(e.h.cfg.Checkpoint)
+	defer tick.Stop()
+	over := make(<-chan time.Time) // never
+	if end, ok := ctx.Deadline(); ok {
+		left := time.Until(end)
+		timer := time.NewTimer(left - min(e.h.cfg.Margin, left/3))
+		defer timer.Stop()
+		over = timer.C
+	}
 	for {
 		p := place{split: true}
-		line, bad, err := rows.ReadFields(fields(&p.row))
+		offset, before := e.rows.Place()
+		line, bad, err := e.rows.ReadFields(fields(&p.row))
 		switch {
 		case errors.Is(err, io.EOF):
 			return e.flush(ctx)
@@ -84,6 +89,15 @@ func (e *entering) rows(ctx context.Context, rows *spendcsv.Reader) error {
 		if len(e.places) == e.h.cfg.BatchRows || e.bytes+size > profile.MaxUserBytes {
 			if err := e.flush(ctx); err != nil {
 				return err
+			}
+			select {
+			case <-over:
+				return cmp.Or(e.pause(ctx, offset, before, true), errPaused)
+			case <-tick.C:
+				if err := e.pause(ctx, offset, before, false); err != nil {
+					return err
+				}
+			default:
 			}
 		}
 		e.bytes += size
@@ -256,6 +270,15 @@ func (t *tally) refuse(err error) {
 		first = reason{f.Field, f.Code}
 	}
 	t.reasons[first]++
+}
+
+// resume is fill, undone.
+func (t *tally) resume(c *Checkpoint) {
+	t.created, t.changed, t.unchanged, t.passwords = c.Users.Created, c.Users.Changed, c.Users.Unchanged, c.Users.FirstPasswords
+	t.refused = c.Rows.Refused
+	for _, why := range c.RefusedByReason {
+		t.reasons[reason{why.Field, why.Code}] = why.Rows
+	}
 }
 
 func (t *tally) fill(r *upload.Report) {

@@ -3,121 +3,34 @@ package petrock_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/angelowl-loyalties/app/local/lambdatest"
 	"github.com/angelowl-loyalties/app/local/s3"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
-	petrock "github.com/angelowl-loyalties/app/pet-rock"
-
-	"github.com/angelowl-loyalties/app/loyalty/upload"
 )
 
-// build builds the lambda as it is deployed.
-func build(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "pet-rock")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/angelowl-loyalties/app/pet-rock/cmd/pet-rock")
-	cmd.Dir = home
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the lambda: %v\n%s", err, out)
-	}
-	return program
-}
-
-// runtimeAPI is AWS Lambda's runtime API as a lambda of one invocation sees it:
-// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
-type runtimeAPI struct {
-	events  chan []byte
-	answers chan string
-}
-
-func (a *runtimeAPI) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet {
-		select {
-		case event := <-a.events:
-			rw.Header().Set("Lambda-Runtime-Aws-Request-Id", "1")
-			rw.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(15*time.Minute).UnixMilli(), 10))
-			_, _ = rw.Write(event)
-		case <-r.Context().Done():
-		}
-		return
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		body = []byte(err.Error())
-	}
-	rw.WriteHeader(http.StatusAccepted)
-	a.answers <- string(body)
-}
-
-// process runs the lambda for a file of users, until it has answered or stop is closed, when it is
-// killed. It returns the most resident memory that it had, in KiB, and whether it answered.
-func (w *world) process(program, key, profiler, internal string, lambdaAPI http.Handler, stop <-chan struct{}) (peak int, answered bool) {
+// process starts the lambda as it is deployed, with these addresses of S3, profiler, its internal port and
+// Lambda.
+func (w *world) process(program, s3Addr, public, internal, lambdaAddr string, env ...string) *lambdatest.Process {
 	w.t.Helper()
-	runtime := &runtimeAPI{events: make(chan []byte, 1), answers: make(chan string, 1)}
-	api := httptest.NewServer(runtime)
-	defer api.Close()
-	invoked := httptest.NewServer(lambdaAPI)
-	defer invoked.Close()
-	var log bytes.Buffer
-	cmd := exec.Command(program)
-	cmd.Stderr = &log
-	cmd.Env = []string{
-		"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(api.URL, "http://"), "TMPDIR=" + w.t.TempDir(), "REPORT_BUCKET=" + reports,
-		"PROFILER_ENDPOINT=" + profiler, "PROFILER_INTERNAL_ENDPOINT=" + internal, "CLIENT_SECRET=" + w.secret("pet-rock"),
-		"AWS_REGION=" + s3.Region, "AWS_ENDPOINT_URL_S3=" + w.s3.Endpoint(), "AWS_ENDPOINT_URL_LAMBDA=" + invoked.URL,
+	return lambdatest.Start(w.t, program, append([]string{
+		"REPORT_BUCKET=" + reports, "PROFILER_ENDPOINT=" + public, "PROFILER_INTERNAL_ENDPOINT=" + internal, "CLIENT_SECRET=" + w.secret("pet-rock"),
+		"AWS_REGION=" + s3.Region, "AWS_ENDPOINT_URL_S3=" + s3Addr, "AWS_ENDPOINT_URL_LAMBDA=" + lambdaAddr,
 		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=secret-of-the-test",
-	}
-	check(w.t, cmd.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	defer func() {
-		_ = cmd.Process.Kill() // a lambda has no end of its own
-		<-ended
-	}()
-	runtime.events <- event(key)
-	select {
-	case answer := <-runtime.answers:
-		if answer != "null" {
-			w.t.Fatalf("the lambda answers %s", answer)
-		}
-		return highWater(w.t, cmd.Process.Pid), true
-	case <-stop:
-		return 0, false
-	case err := <-ended:
-		ended <- err
-		w.t.Fatalf("the lambda ended: %v", err)
-		return 0, false
-	}
+	}, env...)...)
 }
 
-// highWater is the most resident memory that a process had, in KiB.
-func highWater(t testing.TB, pid int) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	check(t, err)
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
-	text, _, _ := strings.Cut(rest, " kB")
-	n, err := strconv.Atoi(strings.TrimSpace(text))
-	check(t, err)
-	return n
-}
+// patience is how long an invocation may take.
+const patience = 5 * time.Minute
 
 // invocations is Lambda's API as far as asynchronous invocations go.
 func invocations(t *testing.T, ask func(*http.Request, uuid.UUID)) http.Handler {
@@ -143,11 +56,10 @@ func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: it reads a hundred thousand rows")
 	}
-	if _, err := os.Stat("/proc/self/status"); errors.Is(err, fs.ErrNotExist) {
-		t.Skip("SKIPPED: the most memory that a process had is read from /proc")
-	}
 	w := start(t)
-	program := build(t)
+	program := lambdatest.Build(t, home, "pet-rock/cmd/pet-rock")
+	invoked := httptest.NewServer(invocations(t, func(*http.Request, uuid.UUID) {}))
+	defer invoked.Close()
 	entered := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/auth/token" {
 			_, _ = io.WriteString(rw, `{"access_token":"t","expires_in":1200}`)
@@ -180,7 +92,12 @@ func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
 			fmt.Fprintf(&b, "%08x-467d-48aa-96ab-d79394710a2b,Ann,Lee,+6591234567,user-%d@example.com,2021-09-01,2021-09-01,%08x-2222-48aa-96ab-d79394710a2b,4%015d,gold\n", i, i, i, i)
 		}
 		key := w.put("many.csv", b.Bytes())
-		most, _ := w.process(program, key, entered.URL, entered.URL, invocations(t, func(*http.Request, uuid.UUID) {}), nil)
+		p := w.process(program, w.s3.Endpoint(), entered.URL, entered.URL, invoked.URL)
+		if _, err := p.Invoke(t.Context(), event(key), 15*time.Minute); err != nil {
+			t.Fatalf("%v\n%s", err, p.Log())
+		}
+		most := p.Peak()
+		p.Kill()
 		if r, _ := w.report(key); r.Rows.Read != int64(rows) || r.Rows.Refused != int64(rows/4) {
 			t.Errorf("%s %s: %+v", r.State, r.Error, r.Rows)
 		}
@@ -195,37 +112,4 @@ func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
 	if large > small+small/10 {
 		t.Errorf("%d KiB for %d rows, %d KiB for 10000: more than a tenth more", large, rows, small)
 	}
-}
-
-// TestKilled kills the lambda's process at points of chance, and then runs it again.
-func TestKilled(t *testing.T) {
-	w := start(t)
-	program := build(t)
-	var all []person
-	for round, at := range []int64{0, 7, 31} {
-		batch := people(uint64(500+round), 40, 56)
-		all = append(all, batch...)
-		key := w.put("killed.csv", file(uint64(round), batch))
-		stop := make(chan struct{})
-		var once sync.Once
-		var asked atomic.Int64
-		_, answered := w.process(program, key, w.public, w.internal, invocations(t, func(r *http.Request, user uuid.UUID) {
-			n := asked.Add(1)
-			if n <= at {
-				check(t, w.queue.Ask(t.Context(), user))
-				return
-			}
-			once.Do(func() { close(stop) }) // this one, and what comes behind it, is not taken any more
-			<-r.Context().Done()
-		}), stop)
-		if answered || w.object(upload.ReportKey(upload.Users, petrock.UploadID(bucket, key))) != nil {
-			t.Fatal("it was not killed in the middle")
-		}
-		if _, answered := w.process(program, key, w.public, w.internal, invocations(t, func(r *http.Request, user uuid.UUID) { check(t, w.queue.Ask(t.Context(), user)) }), nil); !answered {
-			t.Fatal("the second run did not end")
-		}
-		w.stands(all...)
-	}
-	w.drained(len(all))
-	w.oneMailEach(all...)
 }

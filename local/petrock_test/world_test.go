@@ -287,13 +287,18 @@ func (w *world) put(name string, body []byte) string {
 // tell invokes pet-rock as S3 does.
 func (w *world) tell(ctx context.Context, key string, batch int) error {
 	w.t.Helper()
+	_, err := lambda.NewHandler(w.handler(batch, time.Now).Handle).Invoke(ctx, event(key))
+	return err
+}
+
+func (w *world) handler(batch int, clock func() time.Time) *petrock.Handler {
+	w.t.Helper()
 	asker := wrapped{w, w.profile("pet-rock")}
 	h, err := petrock.New(petrock.Config{ReportBucket: reports, BatchRows: batch}, petrock.Deps{
-		S3: w.s3.Client(), Profiler: asker, Passwords: asker, Log: slog.New(slog.NewJSONHandler(w.log, nil)), Clock: time.Now,
+		S3: w.s3.Client(), Profiler: asker, Passwords: asker, Log: slog.New(slog.NewJSONHandler(w.log, nil)), Clock: clock,
 	})
 	check(w.t, err)
-	_, err = lambda.NewHandler(h.Handle).Invoke(ctx, event(key))
-	return err
+	return h
 }
 
 // enter is put and tell, and returns the report and the refused rows.

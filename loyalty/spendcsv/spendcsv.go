@@ -135,7 +135,12 @@ func (d *Reader) Place() (offset int64, line int) { return d.base + int64(d.from
 // NewReaderAt goes on at a Place. Header is what the file begins with: as many of its bytes as Place
 // said before the first row. Rest is the file from offset on.
 func NewReaderAt(header []byte, rest io.Reader, offset int64, line int) (*Reader, error) {
-	d, err := NewReader(io.MultiReader(bytes.NewReader(header), rest))
+	return NewLayoutReaderAt(header, rest, offset, line, Spend)
+}
+
+// NewLayoutReaderAt is NewReaderAt of a file of another layout.
+func NewLayoutReaderAt(header []byte, rest io.Reader, offset int64, line int, layout Layout) (*Reader, error) {
+	d, err := NewLayoutReader(io.MultiReader(bytes.NewReader(header), rest), layout)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	awslambda "github.com/aws/aws-lambda-go/lambda"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -30,6 +32,9 @@ type settings struct {
 	Reports    string `env:"REPORT_BUCKET" help:"S3's bucket for reports and refused rows; never the bucket of the uploads"`
 	Passworder string `env:"PASSWORDER_FUNCTION" default:"passworder" help:"name or ARN of the lambda that mails first passwords; it is invoked asynchronously for each new user"`
 	BatchRows  int    `env:"BATCH_ROWS" default:"1000" min:"1" max:"1000" help:"most rows that profiler gets at a time"`
+	Users      string `env:"USER_BUCKET,optional" help:"S3's bucket for files of users, which a schedule's event has swept for files that have no report yet; default: none"`
+	// How far a file has been read is noted each so often; see petrock.Config.
+	Checkpoint time.Duration `env:"CHECKPOINT_EVERY" default:"10s" min:"10ms" max:"5m" help:"how often it is noted how far a file has been read; when a run is killed, the rows behind its last note are entered again"`
 	Profile    profile.Settings
 }
 
@@ -45,7 +50,19 @@ func main() {
 		os.Exit(1)
 	}
 	boundMemory()
-	awslambda.Start(h.Handle)
+	awslambda.Start(func(ctx context.Context, raw json.RawMessage) error {
+		var e struct {
+			events.S3Event
+			Source string `json:"source"`
+		}
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return fmt.Errorf("reading the event: %w", err)
+		}
+		if e.Source == "aws.events" && s.Users != "" {
+			return h.Sweep(ctx, s.Users)
+		}
+		return h.Handle(ctx, e.S3Event)
+	})
 }
 
 // memory is what the program may use before it collects garbage: a batch of rows needs some 5 MB.
@@ -70,7 +87,7 @@ func handler(ctx context.Context, s *settings, log *slog.Logger) (*petrock.Handl
 	if err != nil {
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
-	return petrock.New(petrock.Config{ReportBucket: s.Reports, BatchRows: s.BatchRows}, petrock.Deps{
+	return petrock.New(petrock.Config{ReportBucket: s.Reports, BatchRows: s.BatchRows, Checkpoint: s.Checkpoint}, petrock.Deps{
 		S3:        s3.NewFromConfig(aws),
 		Profiler:  s.Profile.Client("pet-rock", profile.NewPatientHTTPClient(batchTime), time.Now),
 		Passwords: petrock.Lambda{Client: lambda.NewFromConfig(aws), Function: s.Passworder},
