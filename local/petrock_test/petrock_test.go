@@ -84,8 +84,8 @@ func (w *world) oneMailEach(all ...person) map[string]string {
 
 var passwordLine = regexp.MustCompile(`password: ([a-z0-9]{5}-[a-z0-9]{5}-[a-z0-9]{5}-[a-z0-9]{5})`)
 
-// TestAFileOfUsers is 10,000 users with 14,000 cards. What a password's hash costs makes 10,000 of them
-// take minutes, so only the long form mails them; the short form mails 300.
+// TestAFileOfUsers is 10,000 users with 14,000 cards. Only the long form mails them, the short one 300:
+// local/uploads_test mails as many through the front door.
 func TestAFileOfUsers(t *testing.T) {
 	w := start(t)
 	mailed := people(1, 300, 420)

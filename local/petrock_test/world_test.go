@@ -51,6 +51,7 @@ import (
 	"github.com/angelowl-loyalties/app/profiler"
 	"github.com/angelowl-loyalties/app/profiler/keys"
 	"github.com/angelowl-loyalties/app/profiler/password"
+	"github.com/angelowl-loyalties/app/profiler/password/passwordtest"
 	profilerdb "github.com/angelowl-loyalties/app/profiler/postgres"
 	"github.com/angelowl-loyalties/app/profiler/signin"
 )
@@ -196,7 +197,7 @@ func (w *world) startProfiler(s mail.Sender, log *slog.Logger) {
 	check(t, err)
 	cfg := signin.DefaultConfig()
 	cfg.PortalOrigin, cfg.Subkey, cfg.Zone = "https://portal.example.com", key.Subkey("totp"), time.UTC
-	signIn, err := signin.New(cfg, signin.Deps{Store: store.SignIn(), Keys: ring, Mail: s, Log: log, Clock: time.Now})
+	signIn, err := signin.New(cfg, signin.Deps{Store: store.SignIn(), Keys: ring, Mail: s, Log: log, Clock: time.Now, Hasher: passwordtest.Cheap(t)})
 	check(t, err)
 	check(t, signIn.EnsureServices(t.Context(), map[string]config.Secret{"pet-rock": config.NewSecret(secret + "1"), "passworder": config.NewSecret(secret + "2")}))
 	deps := profiler.Deps{

@@ -101,7 +101,7 @@ func (s *Stack) startProfiler(ctx context.Context, g *errgroup.Group, n network,
 	}
 	cfg := signin.DefaultConfig()
 	cfg.PortalOrigin, cfg.Subkey, cfg.Zone = s.Portal, s.dataKey.Subkey("totp"), s.Timezone
-	signIn, err := signin.New(cfg, signin.Deps{Store: s.accounts.SignIn(), Keys: ring, Mail: sender, Log: log, Clock: time.Now})
+	signIn, err := signin.New(cfg, signin.Deps{Store: s.accounts.SignIn(), Keys: ring, Mail: sender, Log: log, Clock: time.Now, Hasher: s.Hasher})
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/profiler"
+	"github.com/angelowl-loyalties/app/profiler/password"
 	profilerdb "github.com/angelowl-loyalties/app/profiler/postgres"
 	"github.com/angelowl-loyalties/app/rewarder"
 	"github.com/angelowl-loyalties/app/rewarder/ops"
@@ -57,6 +58,9 @@ type Config struct {
 	Admin      profiler.AdminSettings // the admin who is made where there is none; without an email nobody is
 	Samples    bool                   // sample users of each role, for trying it out
 	Throwaway  bool                   // nobody needs the data after the process: nothing waits for the disk
+	// Hasher makes the hashes of first passwords that are mailed, and of those that take their place; nil: as
+	// everywhere. A test of thousands of users takes a cheaper one.
+	Hasher *password.Hasher
 	// Progress is told how far a file has been read; nil: nobody is.
 	Progress func(upload string, read, size int64)
 	// Disk is told when the disk of Data is too full to go on, by a *disk.FullError, and by nil when

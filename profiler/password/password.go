@@ -38,16 +38,26 @@ const MemoryPerHash = memory << 10
 // ErrBusy is what whoever comes to a queue that is full is told.
 var ErrBusy = &web.Error{Status: http.StatusServiceUnavailable, Code: "busy", Message: "too many people sign in at this moment; try again in a few seconds"}
 
+// Cost is what a hash costs whoever makes it, and whoever guesses.
+type Cost struct{ MemoryKiB, Passes uint32 }
+
+// Today is the cost of hashes made today.
+var Today = Cost{memory, passes}
+
 // Hasher makes hashes, a bounded number at once. It may be used by several goroutines at once.
 type Hasher struct {
+	cost    Cost
 	running chan struct{}
 	waiting chan struct{}
 	made    atomic.Int64
 }
 
 // NewHasher returns a hasher that makes at most parallel hashes at once while at most queue more wait.
-func NewHasher(parallel, queue int) *Hasher {
-	return &Hasher{running: make(chan struct{}, max(parallel, 1)), waiting: make(chan struct{}, max(parallel, 1)+max(queue, 0))}
+func NewHasher(parallel, queue int) *Hasher { return NewHasherOf(Today, parallel, queue) }
+
+// NewHasherOf is NewHasher of another cost. Less than Today is for tests alone (package passwordtest).
+func NewHasherOf(cost Cost, parallel, queue int) *Hasher {
+	return &Hasher{cost: cost, running: make(chan struct{}, max(parallel, 1)), waiting: make(chan struct{}, max(parallel, 1)+max(queue, 0))}
 }
 
 // Parallel is how many hashes are made at once by the process's own hasher: more than there are
@@ -75,11 +85,12 @@ func (h *Hasher) Made() int64 { return h.made.Load() }
 func (h *Hasher) Hash(ctx context.Context, plain string) (string, error) {
 	salt := make([]byte, saltLen)
 	_, _ = rand.Read(salt) // never fails
-	key, err := h.key(ctx, plain, params{memory, passes, lanes}, salt, keyLen)
+	p := params{h.cost.MemoryKiB, h.cost.Passes, lanes}
+	key, err := h.key(ctx, plain, p, salt, keyLen)
 	if err != nil {
 		return "", err
 	}
-	return encode(params{memory, passes, lanes}, salt, key), nil
+	return encode(p, salt, key), nil
 }
 
 // Verdict is what a password is worth.
@@ -99,7 +110,7 @@ func (h *Hasher) Verify(ctx context.Context, plain, hash string) (Verdict, error
 		return Verdict{}, err
 	}
 	ok := subtle.ConstantTimeCompare(got, want) == 1
-	return Verdict{OK: ok, Rehash: ok && (p.memory < memory || p.passes < passes || len(want) < keyLen)}, nil
+	return Verdict{OK: ok, Rehash: ok && (p.memory < h.cost.MemoryKiB || p.passes < h.cost.Passes || len(want) < keyLen)}, nil
 }
 
 // Dummy is the hash of no password. To verify against it takes as long as against a real one.
