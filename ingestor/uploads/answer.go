@@ -40,6 +40,7 @@ var (
 	errPassword   = failure{status: http.StatusForbidden, code: "password_change_required", message: "change the first password before anything else"}
 	errTOTP       = failure{status: http.StatusForbidden, code: "totp_required", message: "set up the second factor before anything else"}
 	errNotFound   = failure{status: http.StatusNotFound, code: "not_found", message: "there is no upload with this id"}
+	errNotYours   = failure{status: http.StatusForbidden, code: "not_yours", message: "another account began this upload; only that one, or an admin, can complete it"}
 	errNoParts    = failure{status: http.StatusConflict, code: "no_parts", message: "this upload does not come in parts: PUT the file to its URL, and that is all"}
 	errComplete   = failure{status: http.StatusConflict, code: "already_complete", message: "this upload has been completed already, or its parts were given up; if there is no report, ask for a new upload"}
 	errBadParts   = failure{status: http.StatusBadRequest, code: "invalid", message: "the parts are not those that were sent: number them from 1 on, with the ETag that each PUT answered, each but the last of the size that was said"}

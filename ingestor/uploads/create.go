@@ -33,9 +33,7 @@ const (
 	// role signs, they end with its own session, too.
 	partsLifetime = 6 * time.Hour
 
-	oneGo    = 1 << 30   // the most bytes of a file that goes in one PUT
-	partSize = 128 << 20 // of a part
-	maxSize  = 256 << 30 // of a file
+	maxSize = 256 << 30 // of a file
 )
 
 // Created is the answer to POST /upload. A file goes to URL by PUT with these headers, or, where there
@@ -96,8 +94,8 @@ func (h *Handler) create(ctx context.Context, e *events.APIGatewayProxyRequest, 
 	case in.Size == nil:
 	case *in.Size < 1:
 		errs.Add("", wrong("size", "out_of_range", "must be the file's bytes, 1 at least; leave it out where it is not known"))
-	case *in.Size > maxSize:
-		errs.Add("", wrong("size", "out_of_range", "is more than 256 GiB; send the file in several"))
+	case *in.Size > h.maxSize():
+		errs.Add("", wrong("size", "out_of_range", fmt.Sprintf("is more than %d GiB; send the file in several", h.maxSize()>>30)))
 	default:
 		r.Size = *in.Size
 	}
@@ -126,7 +124,7 @@ func (h *Handler) begin(ctx context.Context, r *upload.Request, caller *token.Cl
 	r.By, r.Role, r.At = caller.Subject, string(caller.Role), h.deps.Clock().UTC().Truncate(time.Millisecond)
 	c := &Created{ID: r.Upload, Headers: map[string]string{"Content-Type": contentType}}
 	bucket := h.bucket(r.Kind)
-	if r.Size > oneGo {
+	if r.Size > h.cfg.OneGo {
 		if err := h.inParts(ctx, bucket, r, c); err != nil {
 			return nil, err
 		}
@@ -166,9 +164,9 @@ func (h *Handler) inParts(ctx context.Context, bucket string, r *upload.Request,
 	}
 	r.Multipart = aws.ToString(begun.UploadId)
 	c.Headers = map[string]string{}
-	for at := int64(0); at < r.Size; at += partSize {
+	for at := int64(0); at < r.Size; at += h.cfg.PartSize {
 		r.Parts++
-		p := Part{Number: r.Parts, Offset: at, Size: min(partSize, r.Size-at)}
+		p := Part{Number: r.Parts, Offset: at, Size: min(h.cfg.PartSize, r.Size-at)}
 		signed, err := h.signer.PresignUploadPart(ctx, &s3.UploadPartInput{
 			Bucket: &bucket, Key: &r.Key, UploadId: &r.Multipart, PartNumber: &p.Number, ContentLength: &p.Size,
 		}, s3.WithPresignExpires(partsLifetime))
@@ -184,8 +182,12 @@ func (h *Handler) inParts(ctx context.Context, bucket string, r *upload.Request,
 // maxParts is S3's.
 const maxParts = 10_000
 
-// complete answers POST /upload/{id}/complete.
-func (h *Handler) complete(ctx context.Context, e *events.APIGatewayProxyRequest, id string) (reply, error) {
+// maxSize is the most bytes that a file may have.
+func (h *Handler) maxSize() int64 { return min(maxSize, maxParts*h.cfg.PartSize) }
+
+// complete answers POST /upload/{id}/complete. Only who began an upload ends it, or an admin: what is
+// joined is what that account sent.
+func (h *Handler) complete(ctx context.Context, e *events.APIGatewayProxyRequest, id string, caller *token.Claims) (reply, error) {
 	var in struct {
 		Parts []struct {
 			Number int32  `json:"number"`
@@ -213,6 +215,8 @@ func (h *Handler) complete(ctx context.Context, e *events.APIGatewayProxyRequest
 		return reply{}, err
 	case r == nil:
 		return reply{}, &errNotFound
+	case r.By != caller.Subject && caller.Role != token.Admin:
+		return reply{}, &errNotYours
 	case r.Multipart == "":
 		return reply{}, &errNoParts
 	}
@@ -230,6 +234,13 @@ func (h *Handler) complete(ctx context.Context, e *events.APIGatewayProxyRequest
 	}
 	slices.SortFunc(parts, func(a, b types.CompletedPart) int { return cmp.Compare(*a.PartNumber, *b.PartNumber) })
 	bucket := h.bucket(r.Kind)
+	// S3 says of the same request that comes again now that it is done, now that there is no such upload.
+	switch _, there, err := h.arrived(ctx, bucket, r.Key); {
+	case err != nil:
+		return reply{}, err
+	case there:
+		return reply{}, &errComplete
+	}
 	_, err = h.deps.S3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &bucket, Key: &r.Key, UploadId: &r.Multipart, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	})

@@ -95,13 +95,13 @@ func (h *Handler) route(ctx context.Context, e *events.APIGatewayProxyRequest, c
 	return do(ctx, e, caller)
 }
 
-func withID(id string, f func(context.Context, *events.APIGatewayProxyRequest, string) (reply, error)) func(context.Context, *events.APIGatewayProxyRequest, *token.Claims) (reply, error) {
-	return func(ctx context.Context, e *events.APIGatewayProxyRequest, _ *token.Claims) (reply, error) {
+func withID(id string, f func(context.Context, *events.APIGatewayProxyRequest, string, *token.Claims) (reply, error)) func(context.Context, *events.APIGatewayProxyRequest, *token.Claims) (reply, error) {
+	return func(ctx context.Context, e *events.APIGatewayProxyRequest, caller *token.Claims) (reply, error) {
 		u, err := uuid.Parse(id)
 		if err != nil || len(id) != 36 {
 			return reply{}, &errNotFound
 		}
-		return f(ctx, e, u.String())
+		return f(ctx, e, u.String(), caller)
 	}
 }
 

@@ -78,7 +78,7 @@ func (h *Handler) request(ctx context.Context, id string) (*upload.Request, erro
 }
 
 // one answers GET /upload/{id}.
-func (h *Handler) one(ctx context.Context, _ *events.APIGatewayProxyRequest, id string) (reply, error) {
+func (h *Handler) one(ctx context.Context, _ *events.APIGatewayProxyRequest, id string, _ *token.Claims) (reply, error) {
 	s, err := h.status(ctx, id)
 	if err != nil {
 		return reply{}, err

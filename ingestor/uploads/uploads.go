@@ -6,6 +6,7 @@
 package uploads
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,11 @@ type Config struct {
 	UserBucket   string // files of users
 	ReportBucket string // what is said of both
 	Portal       string // the portal's origin, whose pages may read answers; "" is none
+	// OneGo is the most bytes of a file that goes in one PUT; 0 is 1 GiB.
+	OneGo int64
+	// PartSize is how many bytes a part of a larger file has; 0 is 128 MiB. S3 takes no parts below 5 MiB,
+	// and 10,000 of a file.
+	PartSize int64
 }
 
 // Validate says what is missing.
@@ -39,6 +45,12 @@ func (c Config) Validate() error {
 	}
 	if c.ReportBucket != "" && (c.ReportBucket == c.SpendBucket || c.ReportBucket == c.UserBucket) {
 		errs = append(errs, errors.New("the reports need a bucket of their own"))
+	}
+	if c.OneGo < 0 || c.OneGo > 5<<30 {
+		errs = append(errs, errors.New("one PUT takes up to 5 GiB"))
+	}
+	if c.PartSize != 0 && (c.PartSize < 5<<20 || c.PartSize > 5<<30) {
+		errs = append(errs, errors.New("a part has 5 MiB to 5 GiB"))
 	}
 	return errors.Join(errs...)
 }
@@ -81,6 +93,7 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 	if deps.S3 == nil || deps.Verifier == nil {
 		return nil, errors.New("configuring uploads: S3 or the verifier of tokens is missing")
 	}
+	cfg.OneGo, cfg.PartSize = cmp.Or(cfg.OneGo, 1<<30), cmp.Or(cfg.PartSize, 128<<20)
 	if deps.Public == nil {
 		deps.Public = deps.S3
 	}
