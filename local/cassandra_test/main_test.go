@@ -141,6 +141,7 @@ func TestStore(t *testing.T) {
 		})
 	})
 	t.Run("as an analyst reads it", func(t *testing.T) { columns(t, cfg, s) })
+	t.Run("as the reconciler of uploads reads it", func(t *testing.T) { reconciled(t, cfg, s) })
 	t.Run("rows of other releases", func(t *testing.T) { formats(t, cfg, s) })
 	t.Run("answers are lost", func(t *testing.T) { lostAnswers(t, cfg, zone) })
 	t.Run("an outage", func(t *testing.T) { outage(t, cfg, zone) })
