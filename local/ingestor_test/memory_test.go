@@ -2,17 +2,9 @@ package ingestor_test
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +13,7 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/angelowl-loyalties/app/ingestor"
+	"github.com/angelowl-loyalties/app/local/lambdatest"
 	"github.com/angelowl-loyalties/app/local/s3"
 )
 
@@ -30,18 +23,11 @@ func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: it reads a million rows")
 	}
-	if _, err := os.Stat("/proc/self/status"); errors.Is(err, fs.ErrNotExist) {
-		t.Skip("SKIPPED: the most memory that a process had is read from /proc")
-	}
 	rows := 1_000_000
 	if os.Getenv("ANGELOWL_LONG") != "" {
 		rows = 10_000_000
 	}
-	program := filepath.Join(t.TempDir(), "ingestor")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/angelowl-loyalties/app/ingestor/cmd/ingestor")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the lambda: %v\n%s", err, out)
-	}
+	program := lambdatest.Build(t, home, "ingestor/cmd/ingestor")
 	y := start(t, "SGD")
 	small := y.peak(program, "spend/small.csv", 100_000)
 	large := y.peak(program, "spend/large.csv", rows)
@@ -55,39 +41,9 @@ func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
 func (y *system) peak(program, key string, rows int) int {
 	y.t.Helper()
 	y.putRows(key, rows)
-	runtime := &runtimeAPI{events: make(chan []byte, 1), answers: make(chan string, 1)}
-	api := httptest.NewServer(runtime)
-	defer api.Close()
-	var log bytes.Buffer
-	cmd := exec.Command(program)
-	cmd.Stderr = &log
-	cmd.Env = []string{
-		"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(api.URL, "http://"), "TMPDIR=" + y.t.TempDir(),
-		"BROKER_HOST=" + y.broker.Addr(), "HOME_CURRENCY=SGD", "REPORT_BUCKET=reports",
-		"AWS_REGION=" + s3.Region, "AWS_ENDPOINT_URL_S3=" + y.s3.Endpoint(), "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=secret-of-the-test",
-	}
-	if err := cmd.Start(); err != nil {
-		y.t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	defer func() {
-		_ = cmd.Process.Kill() // a lambda has no end of its own
-		<-ended
-	}()
 	began := time.Now()
-	runtime.events <- event("uploads/" + key)
-	select {
-	case answer := <-runtime.answers:
-		if answer != "null" {
-			y.t.Fatalf("the lambda answers %s\n%s", answer, log.Bytes())
-		}
-	case err := <-ended:
-		ended <- err
-		y.t.Fatalf("the lambda ended: %v\n%s", err, log.Bytes())
-	}
+	most := y.process(program, y.s3.Endpoint(), key)
 	took := time.Since(began)
-	most := highWater(y.t, cmd.Process.Pid)
 	if r := y.report(ingestor.UploadID("uploads", key)); r.Rows.Read != int64(rows) || r.Rows.Refused != int64(rows/4) {
 		y.t.Errorf("%s %s: %+v", r.State, r.Error, r.Rows)
 	}
@@ -129,44 +85,52 @@ func (y *system) putRows(key string, rows int) {
 	}
 }
 
-// highWater is the most resident memory that a process had, in KiB.
-func highWater(t testing.TB, pid int) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
+// process has a new process read a file, from this address of S3, and returns the most resident memory that
+// it had, in KiB.
+func (y *system) process(program, address, key string) int {
+	y.t.Helper()
+	p := lambdatest.Start(y.t, program, "BROKER_HOST="+y.broker.Addr(), "HOME_CURRENCY=SGD", "REPORT_BUCKET=reports",
+		"AWS_REGION="+s3.Region, "AWS_ENDPOINT_URL_S3="+address, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=secret-of-the-test")
+	defer p.Kill()
+	if _, err := p.Invoke(y.t.Context(), event("uploads/"+key), 15*time.Minute); err != nil {
+		y.t.Fatalf("%v\n%s", err, p.Log())
 	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
-	text, _, _ := strings.Cut(rest, " kB")
-	n, err := strconv.Atoi(strings.TrimSpace(text))
-	if err != nil {
-		t.Fatalf("reading VmHWM: %v", err)
-	}
-	return n
+	return p.Peak()
 }
 
-// runtimeAPI is AWS Lambda's runtime API as a lambda of one invocation sees it:
-// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
-type runtimeAPI struct {
-	events  chan []byte
-	answers chan string
-}
-
-func (a *runtimeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet {
-		select {
-		case event := <-a.events:
-			w.Header().Set("Lambda-Runtime-Aws-Request-Id", "1")
-			w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(15*time.Minute).UnixMilli(), 10))
-			_, _ = w.Write(event)
-		case <-r.Context().Done():
-		}
-		return
+// A line of a gigabyte, as the header or below it, takes no more memory than any other file, and the
+// report says what to do. Nobody stores the gigabyte: it is made as it is read.
+func TestALineOfAGigabyte(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED by -short: it reads a gigabyte")
 	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		body = []byte(err.Error())
+	const most = 100 << 10 // KiB; the smallest lambda has 128 MB
+	program := lambdatest.Build(t, home, "ingestor/cmd/ingestor")
+	y := start(t, "SGD")
+	for name, c := range map[string]struct {
+		before, after string
+		report        ingestor.Report
+		says          string
+	}{
+		"the header": {"", "", ingestor.Report{State: ingestor.Failed, Code: "bad_header"}, "save the file with a header row and one line for each transaction"},
+		"a row": {header + line(0, card1, "1"), "\n" + line(1, card1, "2"),
+			ingestor.Report{State: ingestor.Queued, Rows: ingestor.Rows{Read: 3, Accepted: 2, Refused: 1}}, "see whether the line ends are missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := "spend/" + strings.ReplaceAll(name, " ", "-")
+			y.put(key, []byte("x"), nil)
+			proxy := lambdatest.NewProxy(t, y.s3.Endpoint())
+			proxy.After = lambdatest.Instead("/uploads/"+key, func() io.Reader {
+				return io.MultiReader(strings.NewReader(c.before), io.LimitReader(endless{}, 1<<30), strings.NewReader(c.after))
+			}, int64(len(c.before)+1<<30+len(c.after)))
+			if peak := y.process(program, proxy.URL, key); peak > most {
+				t.Errorf("it took %d KiB, want %d at most", peak, most)
+			}
+			r := y.report(ingestor.UploadID("uploads", key))
+			said := r.Error + string(y.object(ingestor.RefusedKey(r.Upload)))
+			if r.State != c.report.State || r.Code != c.report.Code || r.Rows != c.report.Rows || !strings.Contains(said, c.says) {
+				t.Errorf("%s %s %+v: %s", r.State, r.Code, r.Rows, said)
+			}
+		})
 	}
-	w.WriteHeader(http.StatusAccepted)
-	a.answers <- string(body)
 }

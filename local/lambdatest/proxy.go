@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -60,6 +62,25 @@ func NewProxy(t testing.TB, server string) *Proxy {
 		pool.CloseIdleConnections()
 	})
 	return p
+}
+
+// Instead is an After by which the object at a path has another content, of so many bytes: one that is too
+// large to be stored.
+func Instead(path string, content func() io.Reader, size int64) func(*http.Response) bool {
+	return func(r *http.Response) bool {
+		if r.Request.URL.Path != path || r.Request.Method != http.MethodGet {
+			return false
+		}
+		_ = r.Body.Close()
+		r.Body, r.ContentLength = io.NopCloser(content()), size
+		r.Header.Set("Content-Length", strconv.FormatInt(size, 10))
+		for name := range r.Header {
+			if strings.HasPrefix(name, "X-Amz-Checksum") {
+				r.Header.Del(name)
+			}
+		}
+		return false
+	}
 }
 
 // narrow is a listener whose connections buffer little, so that what has been sent is soon read.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/angelowl-loyalties/app/local/lambdatest"
 	"github.com/angelowl-loyalties/app/local/s3"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
+	"github.com/angelowl-loyalties/app/loyalty/upload"
 )
 
 // process starts the lambda as it is deployed, with these addresses of S3, profiler, its internal port and
@@ -112,4 +114,60 @@ func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
 	if large > small+small/10 {
 		t.Errorf("%d KiB for %d rows, %d KiB for 10000: more than a tenth more", large, rows, small)
 	}
+}
+
+// endless is a reader of one byte, again and again.
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = 'x'
+	}
+	return len(b), nil
+}
+
+// TestALineOfAGigabyte holds that such a line, as the header or below it, takes no more memory than any
+// other file, and that the report says what to do. Nobody stores the gigabyte: it is made as it is read.
+func TestALineOfAGigabyte(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED by -short: it reads a gigabyte")
+	}
+	const most = 100 << 10 // KiB; the smallest lambda has 128 MB
+	program := lambdatest.Build(t, home, "pet-rock/cmd/pet-rock")
+	w := start(t)
+	w.quiet = true
+	all := people(61, 2, 2)
+	rows := strings.SplitAfter(string(file(61, all)), "\n")
+	invoked := httptest.NewServer(invocations(t, func(*http.Request, uuid.UUID) {}))
+	defer invoked.Close()
+	for _, c := range []struct {
+		name, before, after string
+		rows                upload.Rows
+		code, says          string
+	}{
+		{"the header", "", "", upload.Rows{}, "bad_header", "save the file with a header row and one line for each card"},
+		{"a row", rows[0] + rows[1], "\n" + rows[2], upload.Rows{Read: 3, Accepted: 2, Refused: 1}, "", "see whether the line ends are missing"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			key := strings.ReplaceAll(c.name, " ", "-") + ".csv"
+			w.putPlain(key, []byte("x"))
+			proxy := lambdatest.NewProxy(t, w.s3.Endpoint())
+			proxy.After = lambdatest.Instead("/"+bucket+"/"+key, func() io.Reader {
+				return io.MultiReader(strings.NewReader(c.before), io.LimitReader(endless{}, 1<<30), strings.NewReader(c.after))
+			}, int64(len(c.before)+1<<30+len(c.after)))
+			p := w.process(program, proxy.URL, w.public, w.internal, invoked.URL)
+			defer p.Kill()
+			if _, err := p.Invoke(t.Context(), event(key), patience); err != nil {
+				t.Fatalf("%v\n%s", err, p.Log())
+			}
+			if peak := p.Peak(); peak > most {
+				t.Errorf("it took %d KiB, want %d at most", peak, most)
+			}
+			r, refused := w.report(key)
+			if r.Code != c.code || r.Rows != c.rows || !strings.Contains(r.Error+refused, c.says) {
+				t.Errorf("%s %s %+v: %s%s", r.State, r.Code, r.Rows, r.Error, refused)
+			}
+		})
+	}
+	w.stands(all...)
 }

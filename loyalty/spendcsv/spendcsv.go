@@ -266,7 +266,7 @@ func (d *Reader) refuse(data []byte, status status) (*loyalty.FieldError, error)
 	case status == openQuote || status == runOn || lineEnd >= 0 && lineEnd <= MaxRecord:
 		bad = rowError("quote_not_closed", "opens a quote that is never closed")
 	default:
-		bad = rowError("row_too_long", "is longer than %d KiB", MaxRecord>>10)
+		bad = rowError("row_too_long", "is longer than %d KiB; see whether the line ends are missing", MaxRecord>>10)
 	}
 	for {
 		if lineEnd >= 0 {

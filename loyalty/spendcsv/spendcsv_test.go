@@ -350,59 +350,77 @@ func golden(t *testing.T, path, got string) {
 	}
 }
 
+// people is another layout: that of files of users.
+var people = spendcsv.Layout{Columns: []string{"id", "first_name", "email", "card_pan", "card_type"}, Each: "card"}
+
 // What was sent comes back from a file of refused rows exactly, formulas, quotes and all; only
-// PANs are masked.
+// PANs are masked. A spreadsheet that opens the file on the way finds no formula in it.
 func TestRefusedRowsRoundTrip(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		value := rapid.Custom(func(t *rapid.T) string {
-			return rapid.SampledFrom([]string{"", "", "'", "''", "=", "+", "-", "@", "\t", "\r", "\n", "\r\n", " ", `"`}).Draw(t, "prefix") +
-				rapid.StringOfN(rapid.SampledFrom([]rune("ab'=-@\t\r\n\",;é 12.")), 0, 12, -1).Draw(t, "value")
+	for name, layout := range map[string]spendcsv.Layout{"spend": spendcsv.Spend, "users": people} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) { roundTrip(t, layout) })
 		})
-		rows := rapid.SliceOfN(rapid.SliceOfN(value, len(loyalty.Columns), len(loyalty.Columns)), 1, 4).Draw(t, "rows")
-		var out bytes.Buffer
-		w, err := spendcsv.NewRefusedWriter(&out, loyalty.Columns)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, values := range rows {
-			row := spendcsv.Row{Line: i + 2}
-			for c, f := range row.Raw.Fields() {
-				*f = values[c]
-			}
-			row.Raw.CardPAN = "4462 0971 1327 7064"
-			if err := w.Write("=file.csv", &row, errors.New("-because")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := csv.NewReader(bytes.NewReader(out.Bytes())).ReadAll(); err != nil {
-			t.Fatalf("the file is no CSV: %v", err)
-		}
-		r, err := spendcsv.NewReader(&out)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, values := range rows {
-			var row spendcsv.Row
-			if err := r.Read(&row); err != nil || row.Err != nil {
-				t.Fatal(err, row.Err)
-			}
-			for c, f := range row.Raw.Fields() {
-				want := values[c]
-				if loyalty.Columns[c] == "card_pan" {
-					want = "************7064"
-				}
-				if *f != want {
-					t.Fatalf("%s: %q was sent, %q came back", loyalty.Columns[c], want, *f)
-				}
-			}
-		}
-		if err := r.Read(new(spendcsv.Row)); !errors.Is(err, io.EOF) {
-			t.Fatalf("there is more: %v", err)
-		}
+	}
+}
+
+func roundTrip(t *rapid.T, layout spendcsv.Layout) {
+	value := rapid.Custom(func(t *rapid.T) string {
+		return rapid.SampledFrom([]string{"", "", "'", "''", "=", "+", "-", "@", "\t", "\r", "\n", "\r\n", " ", `"`, `=HYPERLINK("http://evil.example","x")`, "@SUM(1)", "-1+1|cmd"}).Draw(t, "prefix") +
+			rapid.StringOfN(rapid.SampledFrom([]rune("ab'=-@\t\r\n\",;é 12.")), 0, 12, -1).Draw(t, "value")
 	})
+	rows := rapid.SliceOfN(rapid.SliceOfN(value, len(layout.Columns), len(layout.Columns)), 1, 4).Draw(t, "rows")
+	pan := slices.Index(layout.Columns, "card_pan")
+	pointers := func(values []string) []*string {
+		out := make([]*string, len(values))
+		for i := range values {
+			out[i] = &values[i]
+		}
+		return out
+	}
+	var out bytes.Buffer
+	w, err := spendcsv.NewLayoutRefusedWriter(&out, layout, layout.Columns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, values := range rows {
+		values[pan] = "4462 0971 1327 7064"
+		if err := w.WriteFields("=file.csv", i+2, pointers(values), errors.New("-because")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	cells, err := csv.NewReader(bytes.NewReader(out.Bytes())).ReadAll()
+	if err != nil {
+		t.Fatalf("the file is no CSV: %v", err)
+	}
+	for _, row := range cells {
+		for _, cell := range row {
+			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+				t.Fatalf("a spreadsheet takes %q for a formula", cell)
+			}
+		}
+	}
+	r, err := spendcsv.NewLayoutReader(&out, layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, values := range rows {
+		got := make([]string, len(values))
+		if _, bad, err := r.ReadFields(pointers(got)); err != nil || bad != nil {
+			t.Fatal(err, bad)
+		}
+		values[pan] = "************7064"
+		for c := range values {
+			if got[c] != values[c] {
+				t.Fatalf("%s: %q was sent, %q came back", layout.Columns[c], values[c], got[c])
+			}
+		}
+	}
+	if _, _, err := r.ReadFields(pointers(make([]string, len(layout.Columns)))); !errors.Is(err, io.EOF) {
+		t.Fatalf("there is more: %v", err)
+	}
 }
 
 // repeat is a reader of a text, n times.
