@@ -185,7 +185,7 @@ func (p *pass) read(ctx context.Context) error {
 			return err
 		}
 	}
-	e := &entering{pass: p}
+	e := &entering{pass: p, counted: map[uuid.UUID]struct{}{}}
 	badFile := e.enter(ctx)
 	var bad *spendcsv.FileError
 	if badFile != nil && !errors.As(badFile, &bad) {

@@ -44,6 +44,8 @@ type entering struct {
 	places []place // of all rows since the last answer, in the file's order
 	bytes  int     // of the rows as JSON, at most
 	asked  map[string]bool
+
+	counted map[uuid.UUID]struct{} // whose first password has been asked for in this run
 }
 
 // place is a row that is in the batch, or was refused before it got there.
@@ -180,13 +182,28 @@ func (e *entering) ask(ctx context.Context, users []string) error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("%w: a new user has no id", profile.ErrUnavailable), group.Wait())
 		}
-		e.counts.passwords++
+		e.count(id)
 		group.Go(func() error {
 			return e.again(within, "asking for a first password", func() error { return e.h.deps.Passwords.Ask(within, id) })
 		})
 	}
 	e.asked = asked
 	return group.Wait()
+}
+
+// maxCounted bounds the memory of those who are known to be counted.
+const maxCounted = 1 << 19
+
+// count counts whose first password is asked for: a user once, however often, as long as the run goes
+// on and there are not more than anybody has.
+func (e *entering) count(user uuid.UUID) {
+	if _, known := e.counted[user]; known {
+		return
+	}
+	e.counts.passwords++
+	if len(e.counted) < maxCounted {
+		e.counted[user] = struct{}{}
+	}
 }
 
 // again does something until it is done, it is of no use, or the time is over.

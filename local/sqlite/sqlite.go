@@ -12,8 +12,14 @@ import (
 	"gorm.io/gorm/logger"
 )
 
+// Option is one of Open's.
+type Option func(url.Values)
+
+// NoSync has nothing wait for the disk: a database that nobody needs after the process.
+func NoSync(v url.Values) { v.Add("_pragma", "synchronous(OFF)") }
+
 // Open opens or makes the file at path. Close it by the *sql.DB that its DB method returns.
-func Open(path string) (*gorm.DB, error) {
+func Open(path string, more ...Option) (*gorm.DB, error) {
 	options := url.Values{
 		// A transaction that may write takes the writer's lock when it begins. One that began to
 		// read and then wants to write could not wait for it, and would fail.
@@ -24,6 +30,9 @@ func Open(path string) (*gorm.DB, error) {
 			"synchronous(FULL)", // a change that was answered survives the loss of power, as in PostgreSQL
 			"foreign_keys(ON)",
 		},
+	}
+	for _, o := range more {
+		o(options)
 	}
 	db, err := gorm.Open(sqlite.Open("file:"+(&url.URL{Path: path}).EscapedPath()+"?"+options.Encode()), &gorm.Config{
 		Logger:                 logger.Discard, // errors are returned; its lines would show what people wrote

@@ -98,8 +98,12 @@ func (s *Stack) openEmbedded(ctx context.Context, e *engineSet, log *slog.Logger
 	}
 	e.later(rewards.Close)
 	e.rewards, e.rewardsFailed = rewards, rewards.Err()
+	var options []sqlite.Option
+	if s.Throwaway {
+		options = append(options, sqlite.NoSync)
+	}
 	for _, name := range []string{campaignexDatabase, profilerDatabase} {
-		db, err := sqlite.Open(filepath.Join(s.Data, name+".db"))
+		db, err := sqlite.Open(filepath.Join(s.Data, name+".db"), options...)
 		if err != nil {
 			return err
 		}

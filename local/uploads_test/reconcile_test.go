@@ -76,16 +76,22 @@ func examples(t *testing.T) (stack.Config, stack.Seed, string) {
 	return cfg, seed, filepath.Join(dir, "spend.csv")
 }
 
-// running calls f with the whole system, the example's rules in force.
+// running calls f with the whole system, the example's rules in force. Nobody but f reconciles.
 func running(t *testing.T, f func(ctx context.Context, s *stack.Stack)) {
+	t.Helper()
+	cfg, seed, _ := examples(t)
+	cfg.Throwaway = true
+	runningAs(t, cfg, seed, f)
+}
+
+func runningAs(t *testing.T, cfg stack.Config, seed stack.Seed, f func(ctx context.Context, s *stack.Stack)) {
 	t.Helper()
 	t.Cleanup(func() {
 		if err := os.Chdir(wd); err != nil {
 			t.Error(err)
 		}
 	})
-	cfg, seed, _ := examples(t)
-	cfg.Data, cfg.Listen, cfg.Throwaway = t.TempDir(), "127.0.0.1:0", true
+	cfg.Data, cfg.Listen = t.TempDir(), "127.0.0.1:0"
 	err := stack.Run(t.Context(), cfg, slog.New(slog.NewTextHandler(io.Discard, nil)), func(ctx context.Context, s *stack.Stack) error {
 		if err := s.Plant(ctx, seed); err != nil {
 			return err
@@ -157,6 +163,38 @@ func same(t *testing.T, what string, got upload.Tally, want process.Tally) {
 	}
 }
 
+// asProcessed holds a report against that of `angelowl process`.
+func asProcessed(t *testing.T, r *ingestor.Report, want *process.Report) {
+	t.Helper()
+	o := r.Outcome
+	same(t, "read", upload.Tally{Rows: r.Rows.Read, Money: r.Totals.Read}, want.Read)
+	same(t, "rewarded", o.Rewarded, want.Rewarded)
+	same(t, "no campaign", o.NoCampaign, want.NoCampaign)
+	same(t, "excluded", o.Excluded.Tally, want.Excluded.Tally)
+	for reason, tally := range want.Excluded.ByReason {
+		same(t, "excluded, "+reason, o.Excluded.ByReason[reason], *tally)
+	}
+	same(t, "duplicates", o.Duplicates, want.Duplicates)
+	if r.Rows.Refused+o.DeadLetters.Rows != want.Refused.Rows {
+		t.Errorf("%d rows are refused and %d dead letters, process has %d", r.Rows.Refused, o.DeadLetters.Rows, want.Refused.Rows)
+	}
+	units := map[string]string{}
+	for _, u := range want.Units {
+		units[fmt.Sprint(u.CardType, u.Programme, u.Unit, u.Rows)] = u.Units.String()
+	}
+	for _, p := range o.Programmes {
+		text := units[fmt.Sprint(p.CardType, p.Programme, p.Unit, p.Rows)]
+		w, ok1 := new(big.Rat).SetString(text)
+		g, ok2 := new(big.Rat).SetString(p.Units.String())
+		if !ok1 || !ok2 || w.Cmp(g) != 0 {
+			t.Errorf("%+v, process has %v", p, want.Units)
+		}
+	}
+	if len(o.Programmes) != len(want.Units) || o.Rewarded.Rows == 0 {
+		t.Errorf("%d programmes, process has %d", len(o.Programmes), len(want.Units))
+	}
+}
+
 // The report of an upload says of each row what `angelowl process` says.
 func TestAReportIsReconciled(t *testing.T) {
 	cfg, seed, spend := examples(t)
@@ -166,32 +204,7 @@ func TestAReportIsReconciled(t *testing.T) {
 	}
 	running(t, func(ctx context.Context, s *stack.Stack) {
 		first, r := send(ctx, t, s, spend)
-		o := r.Outcome
-		same(t, "rewarded", o.Rewarded, want.Rewarded)
-		same(t, "no campaign", o.NoCampaign, want.NoCampaign)
-		same(t, "excluded", o.Excluded.Tally, want.Excluded.Tally)
-		for reason, tally := range want.Excluded.ByReason {
-			same(t, "excluded, "+reason, o.Excluded.ByReason[reason], *tally)
-		}
-		same(t, "duplicates", o.Duplicates, want.Duplicates)
-		if r.Rows.Refused+o.DeadLetters.Rows != want.Refused.Rows {
-			t.Errorf("%d rows are refused and %d dead letters, process has %d", r.Rows.Refused, o.DeadLetters.Rows, want.Refused.Rows)
-		}
-		units := map[string]string{}
-		for _, u := range want.Units {
-			units[fmt.Sprint(u.CardType, u.Programme, u.Unit, u.Rows)] = u.Units.String()
-		}
-		for _, p := range o.Programmes {
-			text := units[fmt.Sprint(p.CardType, p.Programme, p.Unit, p.Rows)]
-			w, ok1 := new(big.Rat).SetString(text)
-			g, ok2 := new(big.Rat).SetString(p.Units.String())
-			if !ok1 || !ok2 || w.Cmp(g) != 0 {
-				t.Errorf("%+v, process has %v", p, want.Units)
-			}
-		}
-		if len(o.Programmes) != len(want.Units) || o.Rewarded.Rows == 0 {
-			t.Errorf("%d programmes, process has %d", len(o.Programmes), len(want.Units))
-		}
+		asProcessed(t, r, want)
 
 		// The same again: each row is a duplicate, and the report says where it came from.
 		_, again := send(ctx, t, s, spend)
@@ -221,7 +234,7 @@ func TestAReportIsReconciled(t *testing.T) {
 			t.Fatal(err)
 		}
 		id, m := send(ctx, t, s, path)
-		o = m.Outcome
+		o := m.Outcome
 		if o.Duplicates.Rows != 2 || o.Conflicts.Rows != 1 || o.DeadLetters.Rows != 1 || o.Rewarded.Rows+o.NoCampaign.Rows+o.Excluded.Rows != 2 || m.Rows.Refused != 1 {
 			t.Errorf("got %+v", o)
 		}

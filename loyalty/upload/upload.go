@@ -131,7 +131,7 @@ type Entered struct {
 	Created        int64 `json:"created"` // the user, the card, or both
 	Changed        int64 `json:"changed"`
 	Unchanged      int64 `json:"unchanged"`
-	FirstPasswords int64 `json:"first_passwords"` // asked for; who was asked for twice gets one mail
+	FirstPasswords int64 `json:"first_passwords"` // users whose first password was asked for; where a run was cut short, some may count twice, and get one mail
 }
 
 // State says how far an upload came.
