@@ -35,6 +35,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/token"
 	"github.com/angelowl-loyalties/app/loyalty/token/tokentest"
 	"github.com/angelowl-loyalties/app/loyalty/upload"
+	petrock "github.com/angelowl-loyalties/app/pet-rock"
 )
 
 var wd string // at the start: the S3 server changes it
@@ -441,5 +442,56 @@ func TestThePortalMayUpload(t *testing.T) {
 		if got := res.Header.Get("Access-Control-Allow-Origin"); got != allowed {
 			t.Errorf("%s: %d, allowed is %q", origin, res.StatusCode, got)
 		}
+	}
+}
+
+// While a file of either kind is read, its checkpoint says how far that is.
+func TestAFileIsBeingRead(t *testing.T) {
+	y := start(t)
+	for kind, note := range map[upload.Kind]any{
+		upload.Spend: ingestor.Checkpoint{Read: 250, Size: 1000, Offset: 200, Rows: upload.Rows{Read: 7, Accepted: 5, Refused: 2},
+			Totals: upload.Totals{Read: upload.Amounts{"SGD": "7.00"}, Accepted: upload.Amounts{"SGD": "5.00"}, Refused: upload.Amounts{"SGD": "2.00"}}},
+		upload.Users: petrock.Checkpoint{Read: 250, Size: 1000, Offset: 200, Rows: upload.Rows{Read: 7, Accepted: 5, Refused: 2},
+			Totals: upload.Totals{Read: upload.Amounts{}, Accepted: upload.Amounts{}, Refused: upload.Amounts{}}},
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			var c uploads.Created
+			want(t, y.ask("POST", "/upload", fmt.Sprintf(`{"kind":%q,"filename":"a.csv"}`, kind)), 201, &c)
+			b, err := json.Marshal(note)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := y.s3.Client().PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("reports"), Key: aws.String(upload.CheckpointKey(kind, c.ID)), Body: bytes.NewReader(b)}); err != nil {
+				t.Fatal(err)
+			}
+			s := y.status(c.ID)
+			if s.State != upload.Reading || s.Percent == nil || *s.Percent != 25 || s.Rows != (upload.Rows{Read: 7, Accepted: 5, Refused: 2}) || !s.Received || s.ExpiresAt != nil || s.File != "a.csv" {
+				t.Errorf("got %+v", s)
+			}
+			var list []uploads.Summary
+			want(t, y.ask("GET", "/upload?kind="+string(kind), ""), 200, &list)
+			if len(list) != 1 || list[0].State != upload.Reading || list[0].Percent == nil || *list[0].Percent != 25 {
+				t.Errorf("the list has %+v", list)
+			}
+		})
+	}
+}
+
+// A file that is bad as a whole says so, and what to do, in its status and in the list.
+func TestABadFilesStatus(t *testing.T) {
+	y := start(t)
+	var c uploads.Created
+	want(t, y.ask("POST", "/upload", `{"kind":"spend","filename":"sheet.csv"}`), 201, &c)
+	if status, answer, _ := y.put(c.URL, "text/csv", "PK\x03\x04 and so on"); status != 200 {
+		t.Fatalf("the file: %d %s", status, answer)
+	}
+	y.ingest(c.ID)
+	if s := y.status(c.ID); s.State != upload.Failed || s.Code != "zip_file" || !strings.Contains(s.Error, "save the sheet as CSV UTF-8") || s.RefusedURL != "" {
+		t.Errorf("got %+v", s)
+	}
+	var list []uploads.Summary
+	want(t, y.ask("GET", "/upload", ""), 200, &list)
+	if len(list) != 1 || list[0].State != upload.Failed || !strings.Contains(list[0].Error, "save the sheet as CSV UTF-8") {
+		t.Errorf("the list has %+v", list)
 	}
 }
