@@ -67,7 +67,7 @@ func (c Config) Validate() error {
 type Deps struct {
 	// S3 reads the uploads and writes the reports. It needs s3:ListBucket on both buckets beside
 	// s3:GetObject and s3:PutObject: without it S3 says "access denied" of an object that is not
-	// there, which fails the invocation for good.
+	// there, which fails the invocation for good. Checkpoints go by s3:DeleteObject on the reports'.
 	S3 *s3.Client
 	// NewProducer connects to Kafka with the settings given, to which it may add what the network
 	// needs (TLS, SASL). It is called once a file.

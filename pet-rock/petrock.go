@@ -61,7 +61,7 @@ type Passwords interface {
 // Deps is what the handler works with.
 type Deps struct {
 	// S3 reads the uploads and writes the reports. It needs s3:ListBucket on both buckets beside
-	// s3:GetObject and s3:PutObject, as the ingestor's.
+	// s3:GetObject and s3:PutObject, as the ingestor's, and s3:DeleteObject on the reports'.
 	S3        *s3.Client
 	Profiler  Profiler
 	Passwords Passwords
