@@ -167,7 +167,7 @@ func TestTheIngestorIsKilled(t *testing.T) {
 	)
 	kills, rows := 5, 3000
 	if os.Getenv("ANGELOWL_LONG") != "" {
-		kills, rows = 20, 10_000
+		kills, rows = 20, 4000
 	}
 	rnd := seeded(t)
 	program := lambdatest.Build(t, wd, "ingestor/cmd/ingestor")
