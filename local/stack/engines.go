@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/angelowl-loyalties/app/informer"
+	"github.com/angelowl-loyalties/app/ingestor"
 	"github.com/angelowl-loyalties/app/local/etcd"
 	"github.com/angelowl-loyalties/app/local/frontdoor"
 	"github.com/angelowl-loyalties/app/local/kafka"
@@ -19,11 +20,12 @@ import (
 	"gorm.io/gorm"
 )
 
-// RewardStore is the reward store as the two services see it, and as a person who wants to see all
-// of it does.
+// RewardStore is the reward store as the two services and the reconciler of uploads see it, and as a
+// person who wants to see all of it does.
 type RewardStore interface {
 	rewarder.Store
 	informer.Store
+	ingestor.RewardStore
 
 	// All calls f with every row until it fails, a card's rows together.
 	All(ctx context.Context, f func(loyalty.Row) error) error
@@ -97,7 +99,7 @@ func (s *Stack) openEmbedded(ctx context.Context, e *engineSet, log *slog.Logger
 		return err
 	}
 	e.later(rewards.Close)
-	e.rewards, e.rewardsFailed = rewards, rewards.Err()
+	e.rewards, e.rewardsFailed = embedded{rewards}, rewards.Err()
 	var options []sqlite.Option
 	if s.Throwaway {
 		options = append(options, sqlite.NoSync)
@@ -111,4 +113,16 @@ func (s *Stack) openEmbedded(ctx context.Context, e *engineSet, log *slog.Logger
 		e.sql[name] = db
 	}
 	return nil
+}
+
+// embedded is the reward store in this process.
+type embedded struct{ *pebble.Store }
+
+// Reward is ingestor.RewardStore's.
+func (s embedded) Reward(ctx context.Context, k loyalty.Key) (loyalty.Row, bool, error) {
+	row, err := s.Get(ctx, k)
+	if errors.Is(err, rewarder.ErrNotFound) {
+		return loyalty.Row{}, false, nil
+	}
+	return row, err == nil, err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/angelowl-loyalties/app/informer"
 	informercassandra "github.com/angelowl-loyalties/app/informer/cassandra"
+	ingestorcassandra "github.com/angelowl-loyalties/app/ingestor/cassandra"
 	"github.com/angelowl-loyalties/app/local/engines"
 	"github.com/angelowl-loyalties/app/local/frontdoor"
 	"github.com/angelowl-loyalties/app/local/kafka"
@@ -135,6 +136,7 @@ func makeDatabase(ctx context.Context, dsn, name string) (_ string, err error) {
 type cassandra struct {
 	*rewardercassandra.Store
 	reads   *informercassandra.Store
+	points  *ingestorcassandra.Store
 	session *gocql.Session // for All
 	cards   string
 }
@@ -153,6 +155,9 @@ func openCassandra(ctx context.Context, hosts []string, zone *time.Location, log
 	if c.reads, err = informercassandra.Open(ctx, cfg, log); err != nil {
 		return nil, err
 	}
+	if c.points, err = ingestorcassandra.Open(ctx, cfg, log); err != nil {
+		return nil, err
+	}
 	if c.session, err = rewarddb.Open(ctx, cfg, log); err != nil {
 		return nil, err
 	}
@@ -163,6 +168,9 @@ func (c *cassandra) close() error {
 	if c.session != nil {
 		c.session.Close()
 	}
+	if c.points != nil {
+		c.points.Close()
+	}
 	if c.reads != nil {
 		c.reads.Close()
 	}
@@ -170,6 +178,11 @@ func (c *cassandra) close() error {
 		c.Store.Close()
 	}
 	return nil
+}
+
+// Reward is ingestor.RewardStore's.
+func (c *cassandra) Reward(ctx context.Context, k loyalty.Key) (loyalty.Row, bool, error) {
+	return c.points.Reward(ctx, k)
 }
 
 // Rewards is informer.Store's.

@@ -8,37 +8,14 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/angelowl-loyalties/app/informer"
 	"github.com/angelowl-loyalties/app/ingestor"
 	"github.com/angelowl-loyalties/app/ingestor/uploads"
-	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 )
 
 // reconcileEvery is how often files are looked for whose rows have all been dealt with. On AWS it is a
 // schedule of a minute; here somebody watches.
 const reconcileEvery = 2 * time.Second
-
-// pointReads is the reward store as the reconciler reads it.
-type pointReads struct{ informer.Store }
-
-// Reward implements ingestor.RewardStore.
-func (s pointReads) Reward(ctx context.Context, k loyalty.Key) (loyalty.Row, bool, error) {
-	for q := (informer.Query{Card: k.CardID, From: k.Date, To: k.Date, Limit: 1000}); ; {
-		page, err := s.Rewards(ctx, q)
-		if err != nil {
-			return loyalty.Row{}, false, err
-		}
-		for _, row := range page.Rows {
-			if row.ID == k.ID {
-				return row, true, nil
-			}
-		}
-		if q.After = page.Next; page.Next == "" {
-			return loyalty.Row{}, false, nil
-		}
-	}
-}
 
 // startUploads makes the lambda of /upload, and reconciles the reports of files until ctx ends.
 func (s *Stack) startUploads(ctx context.Context, id *identity, log *slog.Logger) (*uploads.Handler, error) {
@@ -62,7 +39,7 @@ func (s *Stack) reconcile(ctx context.Context, log *slog.Logger) error {
 	r, err := ingestor.NewReconciler(
 		ingestor.ReconcilerConfig{ReportBucket: ReportBucket, Group: Group, Home: s.Home},
 		ingestor.ReconcilerDeps{
-			S3: s.S3.Client(), Rewards: pointReads{s.Rewards}, Log: log, Clock: time.Now,
+			S3: s.S3.Client(), Rewards: s.Rewards, Log: log, Clock: time.Now,
 			Connect: func() (sarama.Client, error) { return Connect(s.Brokers) },
 		})
 	if err != nil {

@@ -20,7 +20,6 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/uuid"
 
-	"github.com/angelowl-loyalties/app/informer"
 	"github.com/angelowl-loyalties/app/ingestor"
 	"github.com/angelowl-loyalties/app/local/process"
 	"github.com/angelowl-loyalties/app/local/stack"
@@ -29,31 +28,11 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/upload"
 )
 
-// rewards is the reward store of the stack as the reconciler reads it.
-type rewards struct{ informer.Store }
-
-func (s rewards) Reward(ctx context.Context, k loyalty.Key) (loyalty.Row, bool, error) {
-	for q := (informer.Query{Card: k.CardID, From: k.Date, To: k.Date, Limit: 1000}); ; {
-		page, err := s.Rewards(ctx, q)
-		if err != nil {
-			return loyalty.Row{}, false, err
-		}
-		for _, row := range page.Rows {
-			if row.ID == k.ID {
-				return row, true, nil
-			}
-		}
-		if q.After = page.Next; page.Next == "" {
-			return loyalty.Row{}, false, nil
-		}
-	}
-}
-
 func reconciler(t *testing.T, s *stack.Stack) *ingestor.Reconciler {
 	t.Helper()
 	r, err := ingestor.NewReconciler(
 		ingestor.ReconcilerConfig{ReportBucket: stack.ReportBucket, Group: stack.Group, Home: s.Home},
-		ingestor.ReconcilerDeps{S3: s.S3.Client(), Rewards: rewards{s.Rewards},
+		ingestor.ReconcilerDeps{S3: s.S3.Client(), Rewards: s.Rewards,
 			Connect: func() (sarama.Client, error) { return stack.Connect(s.Brokers) }})
 	if err != nil {
 		t.Fatal(err)
