@@ -173,7 +173,10 @@ func (h *Handler) Handle(ctx context.Context, e Event) (Result, error) {
 	log := h.deps.Log.With("day", r.Day.String())
 	err := h.run(ctx, e, now, &r, log)
 	log.Info("ran", "state", r.State, "late", r.Late, "rewards", r.Rewards, "sent", r.Sent, "refused", r.Refused, "failed", r.Failed)
-	if err != nil {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		log.Info("the run was told to stop; the next one goes on", "error", err)
+	case err != nil:
 		log.Error("the run failed; the next one goes on", "error", err)
 	}
 	return r, err

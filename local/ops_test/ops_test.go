@@ -247,6 +247,35 @@ func TestLookingAfterTheExample(t *testing.T) {
 
 	t.Run("over HTTP", func(t *testing.T) { overHTTP(t, w, id) })
 
+	t.Run("nightly", func(t *testing.T) {
+		text := w.must(t, "nightly")
+		// The sample cardholder, who has three of the cards.
+		if want := "1 mail was sent; it is at " + w.running(t).URL + "/mail/\n"; text != want {
+			t.Errorf("it says %q, want %q", text, want)
+		}
+		var box struct {
+			Data []struct {
+				To      []string
+				Subject string
+			}
+		}
+		if err := json.Unmarshal([]byte(get(t, w.running(t).URL+"/mail/mail.json")), &box); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(box.Data); n != 1 || !slices.Equal(box.Data[0].To, []string{"user@sample.example"}) || !strings.HasPrefix(box.Data[0].Subject, "You") {
+			t.Errorf("the mailbox: %+v", box)
+		}
+		if text := w.must(t, "nightly"); !strings.HasPrefix(text, "No mail was sent") {
+			t.Errorf("again: %s", text)
+		}
+		if text := w.must(t, "nightly", "--day", "2019-09-03"); !strings.HasPrefix(text, "No mail was sent: by 2019-09-03") {
+			t.Errorf("long ago: %s", text)
+		}
+		w.fails(t, 1, "2090-01-01 is still to come", "nightly", "--day", "2090-01-01")
+		w.fails(t, 2, "is not a day; say one such as", "nightly", "--day", "yesterday")
+		w.fails(t, 2, "is not a day; say one such as", "nightly", "--day", "")
+	})
+
 	t.Run("nobody without the token", func(t *testing.T) {
 		control := w.running(t).Control.Address
 		for _, path := range []string{"/pid", "/outbox"} {
@@ -259,13 +288,15 @@ func TestLookingAfterTheExample(t *testing.T) {
 				t.Errorf("%s answers %s", path, res.Status)
 			}
 		}
-		res, err := http.Post("http://"+control+"/replay", "application/json", strings.NewReader(`{"to":{"0":0}}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		if res.StatusCode != http.StatusUnauthorized {
-			t.Errorf("a replay answers %s", res.Status)
+		for path, body := range map[string]string{"/replay": `{"to":{"0":0}}`, "/nightly": `{"day":"2026-11-25","early":true}`} {
+			res, err := http.Post("http://"+control+path, "application/json", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s answers %s", path, res.Status)
+			}
 		}
 	})
 
@@ -279,7 +310,7 @@ func TestLookingAfterTheExample(t *testing.T) {
 func TestWithoutARunningAngelOwl(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	commands := [][]string{{"status"}, {"status", "--json"}, {"deadletters", "list"}, {"deadletters", "resend", "--all"}, {"replay", "--from", "start"}}
+	commands := [][]string{{"status"}, {"status", "--json"}, {"deadletters", "list"}, {"deadletters", "resend", "--all"}, {"replay", "--from", "start"}, {"nightly"}}
 	for _, c := range commands {
 		if o := w.fails(t, 1, "start it with: angelowl up --data", c...); o.stdout != "" {
 			t.Errorf("%v prints %q", c, o.stdout)
@@ -294,6 +325,9 @@ func TestWithoutARunningAngelOwl(t *testing.T) {
 		t.Error(text)
 	}
 	if text := w.must(t, "replay", "--from", "start"); !strings.Contains(text, "nothing to be read again") {
+		t.Error(text)
+	}
+	if text := w.must(t, "nightly"); !strings.HasPrefix(text, "No mail was sent") {
 		t.Error(text)
 	}
 

@@ -36,6 +36,9 @@ import (
 // mails is how many the mailbox keeps: a night's of all whom a laptop can have.
 const mails = 20_000
 
+// mailFrom is who writes to cardholders.
+var mailFrom = netmail.Address{Name: "AngelOwl", Address: "rewards@bank.example"}
+
 // passwords are judged and hashed as everywhere.
 var passwords = profiler.Passwords{Hash: password.Hash, CheckPassword: password.Check, Random: password.Random}
 
@@ -52,7 +55,7 @@ func newIdentity(n network) *identity {
 		Party: token.DefaultParty, Clock: time.Now,
 		Keys: token.NewRemote("http://profiler-internal/.well-known/jwks.json", id.client, time.Now),
 	}
-	for _, name := range []string{"campaignex", "informer", "publish-single", "rewarder", "uploads", "pet-rock", "passworder"} {
+	for _, name := range []string{"campaignex", "informer", "publish-single", "rewarder", "uploads", "pet-rock", "passworder", "emailer"} {
 		id.secrets[name] = config.NewSecret(rand.Text() + rand.Text()) // good until the next start
 	}
 	return id
@@ -85,7 +88,7 @@ func (s *Stack) startMail(ctx context.Context, log *slog.Logger) (mailer.Sender,
 		return nil, fmt.Errorf("finding the mailbox: %w", err)
 	}
 	return mailer.Open(ctx, &mailer.Settings{
-		From: mailer.From{Address: netmail.Address{Name: "AngelOwl", Address: "rewards@bank.example"}},
+		From: mailer.From{Address: mailFrom},
 		Host: host, Port: config.Port(number), TLS: mailer.Mode(smtp.Plain), Timeout: 30 * time.Second, Connections: 4,
 	}, time.Now)
 }

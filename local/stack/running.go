@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/angelowl-loyalties/app/emailer"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/web"
@@ -117,6 +118,13 @@ type Replayed struct {
 	Lag []rewarder.PartitionLag `json:"lag"`
 }
 
+// Nightly asks for the mails about rewards as of a day of the bank. Early: the day need not be over, nor
+// all of its records rewarded. The answer is an emailer.Result.
+type Nightly struct {
+	Day   loyalty.Date `json:"day"`
+	Early bool         `json:"early"`
+}
+
 // serveControl serves what needs this very process.
 func (s *Stack) serveControl(ctx context.Context, g *errgroup.Group, log *slog.Logger) (Control, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -157,6 +165,19 @@ func (s *Stack) serveControl(ctx context.Context, g *errgroup.Group, log *slog.L
 		if err != nil {
 			// The person who asks owns all of this: the reason is for them.
 			web.Fail(c, &web.Error{Status: http.StatusConflict, Code: "not_replayed", Message: err.Error()})
+			return
+		}
+		web.Data(c, http.StatusOK, done)
+	})
+	r.POST("/nightly", func(c *gin.Context) {
+		var ask Nightly
+		if err := web.Bind(c, &ask); err != nil {
+			web.Fail(c, err)
+			return
+		}
+		done, err := s.nightly.run(c.Request.Context(), emailer.Event{Day: &ask.Day, Early: ask.Early, Again: !ask.Early})
+		if err != nil {
+			web.Fail(c, &web.Error{Status: http.StatusConflict, Code: "not_mailed", Message: err.Error()})
 			return
 		}
 		web.Data(c, http.StatusOK, done)

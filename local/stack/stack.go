@@ -84,6 +84,7 @@ type Stack struct {
 	accounts   *profilerdb.Store // card types, too
 	dataKey    profiler.DataKey
 	mail       *mailbox.Box
+	nightly    *nightly
 	partitions int
 	crew       *crew
 	disk       *disk.Guard
@@ -201,6 +202,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 	if !s.Throwaway { // nobody would read the reports
 		g.Go(func() error { return s.reconcile(gctx, log) })
 	}
+	if err := s.startNightly(gctx, g, n, id, sender, log); err != nil {
+		stop()
+		return errors.Join(err, g.Wait())
+	}
 	gate, single, err := s.startGateway(n, id, files, extra, log)
 	if err != nil {
 		stop()
@@ -220,6 +225,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 		err = s.alive(ctx, gctx, on, body)
 		err = errors.Join(err, removeRun(data))
 	}
+	s.nightly.close()
 	s.S3.Close() // a file that is being read is read again at the next start
 	stop()
 	return errors.Join(err, g.Wait())

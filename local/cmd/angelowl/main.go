@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return slog.New(redact.Handler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: l}))), nil
 	}
-	root.AddCommand(upCommand(logger), processCommand(logger), statusCommand(), deadLettersCommand(), replayCommand())
+	root.AddCommand(upCommand(logger), processCommand(logger), statusCommand(), deadLettersCommand(), replayCommand(), nightlyCommand())
 
 	err := root.ExecuteContext(ctx)
 	var usage usageError

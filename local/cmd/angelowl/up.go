@@ -54,7 +54,8 @@ Whoever calls the API signs in. --sample-users makes one account of each role, f
 out; their passwords are printed at each start, and while they are there nobody beyond this machine
 is let in. Without them the first admin is made of ADMIN_EMAIL and ADMIN_PASSWORD, or with a
 password that is printed once; it has to be changed at the first sign-in. Mail goes nowhere: the
-mailbox at /mail/ shows it.
+mailbox at /mail/ shows it. After each midnight of the bank cardholders get a mail that says what they
+earned, and at the next start where nothing ran at midnight; angelowl nightly sends them at once.
 
 The portal, for people with a browser, is a program of Node.js in ui/, built by ` + "`make portal`" + `. Where
 Node.js is missing or it is not built, that is said and everything else runs.
