@@ -2,6 +2,7 @@ package uploads
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -49,6 +50,7 @@ var (
 	errNotJSON    = failure{status: http.StatusBadRequest, code: "not_json", message: "the body is not valid JSON"}
 	errNoKeys     = failure{status: http.StatusServiceUnavailable, code: "keys_unavailable", message: "who calls cannot be verified just now; send the same again in a few seconds"}
 	errNoProfiler = failure{status: http.StatusServiceUnavailable, code: "accounts_unavailable", message: "your account cannot be looked up just now; send the same again in a few seconds"}
+	errNoTime     = failure{status: http.StatusServiceUnavailable, code: "unavailable", message: "this cannot be answered in time just now; send the same again in a few seconds"}
 	errInternal   = failure{status: http.StatusInternalServerError, code: "internal", message: "something went wrong on our side; the request id helps to find out what"}
 )
 
@@ -61,6 +63,8 @@ func failed(err error) *failure {
 	switch {
 	case errors.As(err, &f):
 		return f
+	case errors.Is(err, context.DeadlineExceeded):
+		return errNoTime.because(err)
 	case !errors.As(err, &fields):
 		return errInternal.because(err)
 	}

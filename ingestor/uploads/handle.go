@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -35,6 +36,10 @@ func data(status int, v any) reply {
 	return reply{status: status, body: map[string]any{"data": v}}
 }
 
+// margin is how long before the invocation's end an answer must be on its way: what the runtime ends
+// is answered 502 or 504, and tells nobody what to do.
+const margin = 500 * time.Millisecond
+
 // Handle answers one request. The error is always nil: API Gateway has an answer for whatever goes wrong.
 func (h *Handler) Handle(ctx context.Context, event events.APIGatewayProxyRequest) (response events.APIGatewayProxyResponse, _ error) {
 	started := h.deps.Clock()
@@ -49,6 +54,11 @@ func (h *Handler) Handle(ctx context.Context, event events.APIGatewayProxyReques
 		log.Info("request", "method", event.HTTPMethod, "path", loyalty.StarPANs(event.Path), "status", response.StatusCode,
 			"duration", h.deps.Clock().Sub(started), "caller", caller.Subject)
 	}()
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-margin))
+		defer cancel()
+	}
 	r, err := h.route(profile.WithRequestID(ctx, id), &event, &caller)
 	if err != nil {
 		f := failed(err)

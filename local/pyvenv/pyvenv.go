@@ -25,14 +25,15 @@ const patience = 5 * time.Minute
 
 // For returns the Python of the environment of a list of requirements, for a test, which is skipped where
 // ANGELOWL_ENGINES=none says that there is nothing but Go. Python must be of version 3.oldest or newer.
-func For(t testing.TB, name string, oldest int, requirements []byte) (python string) {
+// More are further arguments of pip install.
+func For(t testing.TB, name string, oldest int, requirements []byte, more ...string) (python string) {
 	t.Helper()
 	if os.Getenv("ANGELOWL_ENGINES") == "none" {
 		t.Skipf("SKIPPED: it needs %s, which is Python's, and ANGELOWL_ENGINES=none", name)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	python, err := install(ctx, name, oldest, requirements)
+	python, err := install(ctx, name, oldest, requirements, more...)
 	if err != nil {
 		t.Fatalf("installing %s: %v", name, err)
 	}
@@ -41,7 +42,7 @@ func For(t testing.TB, name string, oldest int, requirements []byte) (python str
 
 // install returns the Python of an environment that has the requirements, by their hashes. Several
 // processes may install at once.
-func install(ctx context.Context, name string, oldest int, requirements []byte) (python string, err error) {
+func install(ctx context.Context, name string, oldest int, requirements []byte, more ...string) (python string, err error) {
 	base, err := exec.LookPath("python3")
 	if err != nil {
 		return "", errors.New("python3 is missing; install it (Debian and Ubuntu: apt-get install python3 python3-venv)")
@@ -90,7 +91,8 @@ func install(ctx context.Context, name string, oldest int, requirements []byte) 
 	if err := os.WriteFile(list, requirements, 0o644); err != nil {
 		return "", err
 	}
-	pip := exec.CommandContext(ctx, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes", "-r", list)
+	args := append([]string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes", "-r", list}, more...)
+	pip := exec.CommandContext(ctx, python, args...)
 	if said, err := pip.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("pip install: %w\n%s\nIt needs PyPI once, or a mirror that pip's settings name", err, said)
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/angelowl-loyalties/app/loyalty/config"
 )
 
 // network is where the services listen: sockets in a folder, so that none can be had around the
@@ -24,6 +26,13 @@ func (n network) listen(ctx context.Context, name string) (net.Listener, error) 
 	}
 	return l, nil
 }
+
+// Services reaches the services by name, as if those were hosts: http://profiler-internal/health. Nothing
+// outside of this process does without it.
+func (s *Stack) Services() http.RoundTripper { return s.identity.client.Transport }
+
+// Secret is what a service or a lambda signs in with.
+func (s *Stack) Secret(service string) config.Secret { return s.identity.secrets[service] }
 
 // client asks services.
 func (n network) client() *http.Client {

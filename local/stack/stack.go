@@ -85,6 +85,7 @@ type Stack struct {
 	dataKey    profiler.DataKey
 	mail       *mailbox.Box
 	nightly    *nightly
+	identity   *identity
 	partitions int
 	crew       *crew
 	disk       *disk.Guard
@@ -174,6 +175,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 	defer os.RemoveAll(sockets)
 	n := network{sockets}
 	id := newIdentity(n)
+	s.identity = id
 	defer id.client.CloseIdleConnections()
 	if err := s.services(gctx, g, n, id, sender, log); err != nil {
 		stop()
