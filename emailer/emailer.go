@@ -160,6 +160,10 @@ type Result struct {
 	Failed  int          `json:"failed"`  // mails that could not be sent, and are tried again by the next run
 }
 
+// lastWord is how long before the invocation's end it says where it is: what the runtime ends leaves nothing
+// in the log.
+const lastWord = time.Second
+
 // Handle runs once. An error is for the system's alarms; the next run makes up for it.
 func (h *Handler) Handle(ctx context.Context, e Event) (Result, error) {
 	now := h.deps.Clock()
@@ -171,6 +175,11 @@ func (h *Handler) Handle(ctx context.Context, e Event) (Result, error) {
 		r.Day = *e.Day
 	}
 	log := h.deps.Log.With("day", r.Day.String())
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-lastWord))
+		defer cancel()
+	}
 	err := h.run(ctx, e, now, &r, log)
 	log.Info("ran", "state", r.State, "late", r.Late, "rewards", r.Rewards, "sent", r.Sent, "refused", r.Refused, "failed", r.Failed)
 	switch {
