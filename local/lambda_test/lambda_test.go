@@ -159,8 +159,8 @@ func (w *world) publish(t *testing.T) {
 	says(t, w, f, `{}`, http.StatusMethodNotAllowed, "method_not_allowed")
 	w.refused(t, f, `"publish"`, "cannot unmarshal string")
 	logged(t, f, "publish-single", `"request_id":"the-gateways-id"`)
-	// Kafka is away.
-	late := w.lambda(t, "publish-single", little, map[string]string{"BROKER_HOST": nowhere})
+	// Kafka does not answer.
+	late := w.lambda(t, "publish-single", little, map[string]string{"BROKER_HOST": silent(t)})
 	says(t, w, late, request(http.MethodPost, "/publish", bearer, body), http.StatusServiceUnavailable, "log_unavailable")
 }
 
