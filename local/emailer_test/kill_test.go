@@ -77,7 +77,8 @@ func (l *lambda) result() (r emailer.Result, ok bool) {
 	}
 }
 
-// The program is killed at random points: before and after it hears what profiler answers.
+// The program is killed at random points: before or after profiler has done what one of its four senders
+// asks for, wherever the other three are.
 func TestKilled(t *testing.T) {
 	w := start(t)
 	users, kills := 300, 5
@@ -137,7 +138,7 @@ func TestKilled(t *testing.T) {
 	}
 	killed := 0
 	for range kills {
-		// A whole run asks some 500 times for 300 users; by then it is done.
+		// All runs together ask twice for each who earns, at least: the points lie before that.
 		after.Store(rand.N(2) == 0)
 		l := (*lambda)(nil)
 		ready := make(chan struct{})
@@ -146,14 +147,13 @@ func TestKilled(t *testing.T) {
 			_ = l.cmd.Process.Kill()
 		}
 		kill.Store(&end)
-		left.Store(int64(1 + rand.N(2*users/(kills))))
+		left.Store(int64(1 + rand.N(3*users/(2*kills))))
 		l = invoke(t, event, env...)
 		close(ready)
 		r, ok := l.result()
 		l.kill()
 		if ok {
-			t.Logf("it came to the end: %+v", r)
-			continue
+			t.Fatalf("it was not killed: %+v", r)
 		}
 		killed++
 	}
@@ -163,9 +163,6 @@ func TestKilled(t *testing.T) {
 	l.kill()
 	if !ok || r.State != emailer.Done || r.Failed+r.Refused > 0 {
 		t.Fatalf("%+v %v\n%s", r, ok, l.out.String())
-	}
-	if killed == 0 {
-		t.Fatal("it was never killed")
 	}
 	doubled := 0
 	for _, p := range earn {
