@@ -8,9 +8,7 @@ import (
 	htmltemplate "html/template"
 	netmail "net/mail"
 	"slices"
-	"strings"
 	texttemplate "text/template"
-	"unicode"
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/mail"
@@ -53,7 +51,7 @@ type shown struct{ Date, Merchant, Amount, Card, Units, Programme, Reason string
 // letter is an account's of a day.
 func (h *Handler) letter(day loyalty.Date, name, unsubscribe string, lines []line) (*letter, error) {
 	l := &letter{
-		Name: oneLine(name), Day: long(day), Portal: h.cfg.Portal,
+		Name: mail.OneLine(name), Day: long(day), Portal: h.cfg.Portal,
 		Stop: h.cfg.Portal + "/unsubscribe/" + unsubscribe, click: h.cfg.API + "/unsubscribe/" + unsubscribe,
 		More: max(0, len(lines)-mostListed),
 	}
@@ -62,11 +60,11 @@ func (h *Handler) letter(day loyalty.Date, name, unsubscribe string, lines []lin
 	for i, r := range lines {
 		units := loyalty.Units{Value: r.Units, Digits: r.Decimals}
 		at := slices.IndexFunc(l.Totals, func(t total) bool {
-			return t.Programme == oneLine(r.Programme) && t.unit == r.Unit && t.sum.Digits == r.Decimals
+			return t.Programme == mail.OneLine(r.Programme) && t.unit == r.Unit && t.sum.Digits == r.Decimals
 		})
 		if at < 0 {
 			at = len(l.Totals)
-			l.Totals = append(l.Totals, total{Programme: oneLine(r.Programme), unit: r.Unit, sum: loyalty.Units{Digits: r.Decimals}})
+			l.Totals = append(l.Totals, total{Programme: mail.OneLine(r.Programme), unit: r.Unit, sum: loyalty.Units{Digits: r.Decimals}})
 		}
 		var err error
 		if l.Totals[at].sum, err = l.Totals[at].sum.Add(units); err != nil {
@@ -74,8 +72,8 @@ func (h *Handler) letter(day loyalty.Date, name, unsubscribe string, lines []lin
 		}
 		if i < mostListed {
 			l.Lines = append(l.Lines, shown{
-				Date: long(r.Date), Merchant: oneLine(r.Merchant), Amount: r.Amount, Card: r.Card, Units: withUnit(units, r.Unit),
-				Programme: oneLine(r.Programme), Reason: oneLine(r.Reason),
+				Date: long(r.Date), Merchant: mail.OneLine(r.Merchant), Amount: r.Amount, Card: r.Card, Units: withUnit(units, r.Unit),
+				Programme: mail.OneLine(r.Programme), Reason: mail.OneLine(r.Reason),
 			})
 		}
 	}
@@ -111,16 +109,6 @@ func (l *letter) subject() string {
 	return "Your rewards of " + l.Day
 }
 
-func withUnit(u loyalty.Units, unit string) string { return u.String() + " " + oneLine(unit) }
+func withUnit(u loyalty.Units, unit string) string { return u.String() + " " + mail.OneLine(unit) }
 
 func long(d loyalty.Date) string { return d.Time().Format("2 January 2006") }
-
-// oneLine makes of a stranger's text one line that turns the direction of nothing behind it.
-func oneLine(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || '\u2028' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069' {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD")))
-}

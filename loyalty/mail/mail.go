@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"net/mail"
+	"strings"
+	"unicode"
 )
 
 // Message is one email to one person. Its texts may come from strangers: whoever sends it encodes
@@ -30,3 +32,13 @@ type Sender interface {
 // ErrRefused says that a message will not be taken, however often it is sent: its address is none, or
 // the mail system says so.
 var ErrRefused = errors.New("the mail was refused")
+
+// OneLine makes of a stranger's text one line that turns the direction of nothing behind it.
+func OneLine(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || '\u2028' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069' {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD")))
+}

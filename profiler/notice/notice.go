@@ -48,7 +48,7 @@ func FirstPassword(to netmail.Address, password, portal string, until time.Time)
 }
 
 func write(name string, to netmail.Address, subject string, about map[string]any) (mail.Message, error) {
-	about["Name"] = to.Name
+	about["Name"] = mail.OneLine(to.Name)
 	var text, page bytes.Buffer
 	if err := texts.ExecuteTemplate(&text, name+".txt", about); err != nil {
 		return mail.Message{}, fmt.Errorf("writing the mail %s: %w", name, err)

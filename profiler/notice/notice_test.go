@@ -10,41 +10,28 @@ import (
 	"testing"
 	"time"
 
-	"github.com/angelowl-loyalties/app/loyalty/mail"
+	"github.com/angelowl-loyalties/app/loyalty/mail/mailtest"
 	"github.com/angelowl-loyalties/app/profiler/notice"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestMails(t *testing.T) {
-	ada := netmail.Address{Name: "Ada Lovelace", Address: "ada@example.com"}
-	const portal = "https://portal.example.com"
-	for name, write := range map[string]func() (mail.Message, error){
-		"reset": func() (mail.Message, error) { return notice.Reset(ada, portal+"/reset?token=abc-_1", 30*time.Minute) },
-		"reset_no_name": func() (mail.Message, error) {
-			return notice.Reset(netmail.Address{Address: "ada@example.com"}, portal+"/reset?token=abc-_1", 30*time.Minute)
-		},
-		"password_changed": func() (mail.Message, error) { return notice.PasswordChanged(ada, portal) },
-		"email_changed":    func() (mail.Message, error) { return notice.EmailChanged(ada, "countess@example.org") },
-		"first_password": func() (mail.Message, error) {
-			return notice.FirstPassword(ada, "abcde-fghjk-mnpqr-stuvw", portal, time.Date(2021, 9, 8, 20, 0, 0, 0, time.FixedZone("+08", 8*3600)))
-		},
-		"hostile_name": func() (mail.Message, error) {
-			return notice.PasswordChanged(netmail.Address{Name: `<script>alert("1")</script>`, Address: "ada@example.com"}, portal)
-		},
-	} {
+	samples, err := notice.Samples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range samples {
 		t.Run(name, func(t *testing.T) {
-			m, err := write()
-			if err != nil {
-				t.Fatal(err)
-			}
 			if m.ID == "" || m.To.Address != "ada@example.com" {
 				t.Errorf("%+v", m)
 			}
-			got := fmt.Sprintf("To: %s\nSubject: %s\n\n%s\n==== HTML\n%s", m.To.String(), m.Subject, m.Text, m.HTML)
-			if _, err := m.Encode(netmail.Address{Address: "bank@example.com"}, time.Unix(0, 0)); err != nil {
-				t.Errorf("it cannot be sent: %v", err)
+			raw, err := m.Encode(netmail.Address{Address: "bank@example.com"}, time.Unix(0, 0))
+			if err != nil {
+				t.Fatalf("it cannot be sent: %v", err)
 			}
+			read := mailtest.Read(t, raw)
+			got := fmt.Sprintf("To: %s\nSubject: %s\n\n%s\n==== HTML\n%s", read.To.String(), read.Subject, m.Text, m.HTML)
 			path := filepath.Join("testdata", name+".golden")
 			if *update {
 				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
@@ -58,8 +45,8 @@ func TestMails(t *testing.T) {
 			if got != string(want) {
 				t.Errorf("it is not %s; look, and say go test -update\n%s", path, got)
 			}
-			if strings.Contains(m.HTML, "<script>") {
-				t.Error("a name became HTML")
+			if read.Headers["Bcc"] != "" || strings.Contains(m.HTML, "<script") || strings.Contains(m.HTML, "<img") || strings.Contains(m.Text, "\nBcc") {
+				t.Errorf("a name became more than a name, or there is an image:\n%s", raw)
 			}
 		})
 	}
