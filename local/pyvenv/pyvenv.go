@@ -25,24 +25,24 @@ const patience = 5 * time.Minute
 
 // For returns the Python of the environment of a list of requirements, for a test, which is skipped where
 // ANGELOWL_ENGINES=none says that there is nothing but Go. Python must be of version 3.oldest or newer.
-// More are further arguments of pip install.
-func For(t testing.TB, name string, oldest int, requirements []byte, more ...string) (python string) {
+func For(t testing.TB, name string, oldest int, requirements []byte) (python string) {
 	t.Helper()
 	if os.Getenv("ANGELOWL_ENGINES") == "none" {
 		t.Skipf("SKIPPED: it needs %s, which is Python's, and ANGELOWL_ENGINES=none", name)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	python, err := install(ctx, name, oldest, requirements, more...)
+	python, err := install(ctx, name, oldest, requirements)
 	if err != nil {
 		t.Fatalf("installing %s: %v", name, err)
 	}
 	return python
 }
 
-// install returns the Python of an environment that has the requirements, by their hashes. Several
+// install returns the Python of an environment that has the requirements, by their hashes, and nothing that
+// they do not name. Several
 // processes may install at once.
-func install(ctx context.Context, name string, oldest int, requirements []byte, more ...string) (python string, err error) {
+func install(ctx context.Context, name string, oldest int, requirements []byte) (python string, err error) {
 	base, err := exec.LookPath("python3")
 	if err != nil {
 		return "", errors.New("python3 is missing; install it (Debian and Ubuntu: apt-get install python3 python3-venv)")
@@ -91,8 +91,7 @@ func install(ctx context.Context, name string, oldest int, requirements []byte, 
 	if err := os.WriteFile(list, requirements, 0o644); err != nil {
 		return "", err
 	}
-	args := append([]string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes", "-r", list}, more...)
-	pip := exec.CommandContext(ctx, python, args...)
+	pip := exec.CommandContext(ctx, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--require-hashes", "-r", list)
 	if said, err := pip.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("pip install: %w\n%s\nIt needs PyPI once, or a mirror that pip's settings name", err, said)
 	}

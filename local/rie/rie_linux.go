@@ -41,7 +41,7 @@ func Need(t testing.TB) {
 // emulator is the path of AWS's program.
 func emulator(t testing.TB) string {
 	t.Helper()
-	python := pyvenv.For(t, "aws-sam-cli", 10, requirements, "--no-deps")
+	python := pyvenv.For(t, "aws-sam-cli", 10, requirements)
 	machine := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	found, err := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(python)), "lib", "python3*", "site-packages", "samcli", "local", "rapid", "aws-lambda-rie-"+machine))
 	if err != nil || len(found) != 1 {
