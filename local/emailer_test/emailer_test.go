@@ -1,9 +1,11 @@
 package emailer_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,7 +23,7 @@ func TestEachWhoEarnedHearsOnceOfAllCards(t *testing.T) {
 	ann, zero, out, locked, refunded, nobody := w.person("Ann", 2), w.person("Zero", 1),
 		w.person("Out", 1, func(u *profiler.User) { u.RewardEmails = false }),
 		w.person("Locked", 1, func(u *profiler.User) { u.Locked = true }), w.person("Refunded", 1), w.person("Nobody", 1)
-	thai, arabic, eve := w.person("สมชาย", 1), w.person("محمد", 1), w.person("<b>Eve</b>", 1)
+	thai, arabic, eve := w.person("สมชาย", 1), w.person("محمد", 1), w.person("<b>Eve</b>\r\nBcc: all@evil.example", 1)
 	w.reward(ann.cards[0], w.day, 200, func(r *loyalty.Row) { r.Merchant = "<script>alert(1)</script>" })
 	w.reward(ann.cards[1], w.day, 75, func(r *loyalty.Row) {
 		r.Merchant, r.Currency, r.Amount = `=HYPERLINK("http://evil.example")`, loyalty.MustCurrency("BHD"), 10125
@@ -51,8 +53,8 @@ func TestEachWhoEarnedHearsOnceOfAllCards(t *testing.T) {
 			t.Errorf("the HTML has %q:\n%s", part, m.HTML)
 		}
 	}
-	for name, p := range map[string]person{"สมชาย Test": thai, "محمد Test": arabic, "<b>Eve</b> Test": eve} {
-		if got := w.one(p); got.To.Name != name || !strings.Contains(got.Text, "Hello "+name) || strings.Contains(got.HTML, "<b>Eve") {
+	for name, p := range map[string]person{"สมชาย Test": thai, "محمد Test": arabic, "<b>Eve</b>  Bcc: all@evil.example Test": eve} {
+		if got := w.one(p); got.To.Name != name || !strings.Contains(got.Text, "Hello "+name) || strings.Contains(got.HTML, "<b>Eve") || got.Headers["Bcc"] != "" || strings.Contains(got.Text, "\nBcc") {
 			t.Errorf("%q: %+v", name, got)
 		}
 	}
@@ -112,8 +114,18 @@ func TestTheRewarderIsDownOverMidnight(t *testing.T) {
 	if r, err := w.handler(w.at(w.day+1, time.Hour)).Handle(t.Context(), emailer.Event{}); err == nil || r.State != emailer.Waiting {
 		t.Errorf("without Kafka: %+v %v", r, err)
 	}
+	var log bytes.Buffer
+	w.log = slog.NewJSONHandler(&log, nil)
 	wait(2*time.Hour, emailer.Done, true, 1)
+	if n := strings.Count(log.String(), `"level":"ERROR"`); n != 1 || !strings.Contains(log.String(), `"alarm":"rewards_late"`) {
+		t.Errorf("%d errors, and the alarm is one of them:\n%s", n, log.String())
+	}
+	log.Reset()
 	wait(3*time.Hour, emailer.Done, false, 0)
+	if strings.Contains(log.String(), `"alarm"`) {
+		t.Errorf("it alarms again:\n%s", log.String())
+	}
+	w.log = nil
 
 	// The rewarder is back: its rows are of the day before.
 	w.reward(ann.cards[1], w.day, 11)
