@@ -202,10 +202,13 @@ func (w *world) uploads(t *testing.T) {
 	says(t, w, f, one, http.StatusOK, `"received":true`)
 	says(t, w, f, request(http.MethodPost, "/upload", bearer, `{"kind":"photos"}`), http.StatusBadRequest, `"fields":{`)
 	says(t, w, f, request(http.MethodGet, "/upload", "x", ""), http.StatusUnauthorized, "invalid_token")
+	w.refused(t, f, `"upload"`, "reading the event: json: cannot unmarshal string")
 	logged(t, f, "uploads", `"request_id":"the-gateways-id"`)
 	// S3 does not answer.
 	late := w.lambda(t, "uploads", little, map[string]string{"AWS_ENDPOINT_URL_S3": hanging(t)})
 	says(t, w, late, one, http.StatusServiceUnavailable, "cannot be answered in time")
+	// The reward store is away when the schedule has files reconciled.
+	w.refused(t, w.lambda(t, "uploads", little), `{}`, "opening the reward store at ")
 }
 
 // users go from a file by pet-rock to profiler, and by passworder to the mailbox.

@@ -110,7 +110,10 @@ func handler(ctx context.Context, s *settings, log *slog.Logger) (func(context.C
 	}
 	return func(ctx context.Context, raw json.RawMessage) (any, error) {
 		var e events.APIGatewayProxyRequest
-		if err := json.Unmarshal(raw, &e); err == nil && e.HTTPMethod != "" {
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return nil, fmt.Errorf("reading the event: %w", err)
+		}
+		if e.HTTPMethod != "" {
 			return api.Handle(ctx, e)
 		}
 		return nil, reconcile(ctx)
