@@ -202,7 +202,7 @@ func judge(t *testing.T, data string, y *year, a *admin) verdict {
 	withBroker(t, data, func(client sarama.Client) {
 		log = readLog(t, client, record.Topic)
 		for _, m := range slices.Concat(readLog(t, client, record.Topic+record.DeadLetterSuffix)...) {
-			letters[header(m, record.HeaderIncarnation)+"/"+header(m, record.HeaderPartition)+"/"+header(m, record.HeaderOffset)] = true
+			letters[header(m, record.HeaderIncarnation)+"."+header(m, record.HeaderPartition)+"."+header(m, record.HeaderOffset)] = true
 		}
 	})
 	withStore(t, data, func(store *pebble.Store) {
