@@ -137,7 +137,7 @@ func (s *Stack) upload(ctx context.Context, upload, path string) error {
 		key += ".gz"
 	}
 	bucket, contentType := SpendBucket, "text/csv"
-	_, err = s.S3.Client().PutObject(ctx, &awss3.PutObjectInput{
+	_, err = s.objects().PutObject(ctx, &awss3.PutObjectInput{
 		Bucket: &bucket, Key: &key, Body: f, ContentType: &contentType,
 		Metadata: map[string]string{"filename": url.PathEscape(filepath.Base(path))},
 	})
@@ -152,7 +152,7 @@ var ErrNoReport = errors.New("there is no report yet")
 
 // Report returns what became of an upload, or ErrNoReport.
 func (s *Stack) Report(ctx context.Context, upload string) (*ingestor.Report, error) {
-	return report(ctx, s.S3.Client(), upload)
+	return report(ctx, s.objects(), upload)
 }
 
 func report(ctx context.Context, client *awss3.Client, upload string) (*ingestor.Report, error) {

@@ -50,7 +50,7 @@ func (s *Stack) openReal(ctx context.Context, e *engineSet, log *slog.Logger) er
 	if e.partitions, err = kafka.EnsureTopics(e.brokers, record.Topic, s.Partitions); err != nil {
 		return err
 	}
-	rewards, err := openCassandra(ctx, strings.Split(native[engines.Cassandra], ","), s.Timezone, log.With("service", "cassandra"))
+	rewards, err := openCassandra(ctx, rewarddb.Config{Hosts: strings.Split(native[engines.Cassandra], ","), Keyspace: Keyspace}, s.Timezone, log.With("service", "cassandra"))
 	if err != nil {
 		return err
 	}
@@ -141,8 +141,7 @@ type cassandra struct {
 	cards   string
 }
 
-func openCassandra(ctx context.Context, hosts []string, zone *time.Location, log *slog.Logger) (_ *cassandra, err error) {
-	cfg := rewarddb.Config{Hosts: hosts, Keyspace: Keyspace}
+func openCassandra(ctx context.Context, cfg rewarddb.Config, zone *time.Location, log *slog.Logger) (_ *cassandra, err error) {
 	c := &cassandra{cards: "SELECT DISTINCT card_id FROM " + cfg.Rewards()}
 	defer func() {
 		if err != nil {

@@ -9,4 +9,5 @@ import (
 
 func TestDocs(t *testing.T) {
 	configtest.Documented(t, "../../../docs/configuration.md", "authorizer", about, new(authorizer.Settings))
+	configtest.Environment(t, "../../.env.example", "authorizer", new(authorizer.Settings))
 }

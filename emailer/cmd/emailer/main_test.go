@@ -24,4 +24,5 @@ func TestAddresses(t *testing.T) {
 
 func TestDocs(t *testing.T) {
 	configtest.Documented(t, "../../../docs/configuration.md", "emailer", about, new(settings))
+	configtest.Environment(t, "../../.env.example", "emailer", new(settings))
 }

@@ -8,4 +8,5 @@ import (
 
 func TestDocs(t *testing.T) {
 	configtest.Documented(t, "../../../docs/configuration.md", "informer", about, new(settings))
+	configtest.Environment(t, "../../config/dev.env", "informer", new(settings))
 }

@@ -8,4 +8,5 @@ import (
 
 func TestDocs(t *testing.T) {
 	configtest.Documented(t, "../../../docs/configuration.md", "ingestor", about, new(settings))
+	configtest.Environment(t, "../../.env.example", "ingestor", new(settings))
 }

@@ -8,4 +8,5 @@ import (
 
 func TestDocs(t *testing.T) {
 	configtest.Documented(t, "../../../docs/configuration.md", "uploads", about, new(settings))
+	configtest.Environment(t, "../../.env.uploads.example", "uploads", new(settings))
 }

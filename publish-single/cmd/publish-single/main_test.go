@@ -24,4 +24,5 @@ func TestAddresses(t *testing.T) {
 
 func TestDocs(t *testing.T) {
 	configtest.Documented(t, "../../../docs/configuration.md", "publish-single", about, new(settings))
+	configtest.Environment(t, "../../.env.example", "publish-single", new(settings))
 }
