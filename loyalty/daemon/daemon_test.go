@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -32,6 +35,42 @@ func TestRun(t *testing.T) {
 				t.Errorf("%d %s", code, &log)
 			}
 		})
+	}
+}
+
+func TestHealth(t *testing.T) {
+	status := http.StatusOK
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/health" {
+			http.NotFound(w, r)
+			return
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(`{"reason":"it waits for the database"}`))
+	}))
+	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PORT", port)
+	ask := func() (int, string) {
+		var said bytes.Buffer
+		code := Run(t.Context(), "owl", "hoots", []string{"--health"}, &said, &said, func(context.Context, *none, *slog.Logger) error {
+			t.Error("it ran")
+			return nil
+		})
+		return code, said.String()
+	}
+	if code, said := ask(); code != 0 || said != "" {
+		t.Errorf("ready: %d %s", code, said)
+	}
+	status = http.StatusServiceUnavailable
+	if code, said := ask(); code != exitFailed || !strings.Contains(said, "it waits for the database") {
+		t.Errorf("not ready: %d %s", code, said)
+	}
+	srv.Close()
+	if code, said := ask(); code != exitFailed || !strings.Contains(said, "refused") {
+		t.Errorf("not there: %d %s", code, said)
 	}
 }
 
