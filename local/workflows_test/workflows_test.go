@@ -117,6 +117,25 @@ func TestRightsAreLeast(t *testing.T) {
 	}
 }
 
+// TestNothingIsDeployedThatWasNotPushed: a job that runs although one before it was skipped has to look for itself.
+func TestNothingIsDeployedThatWasNotPushed(t *testing.T) {
+	var w struct {
+		Jobs map[string]struct{ If string }
+	}
+	parse(t, filepath.Join(root, ".github/workflows/workflow_container.yml"), &w)
+	for name, must := range map[string][]string{
+		"push":       {"github.event_name != 'pull_request'", "github.ref == 'refs/heads/main'", "!failure()", "!cancelled()"},
+		"staging":    {"needs.push.result == 'success'", "!cancelled()"},
+		"production": {"needs.push.result == 'success'", "needs.staging.result == 'success'", "!cancelled()"},
+	} {
+		for _, m := range must {
+			if !strings.Contains(w.Jobs[name].If, m) || strings.Contains(w.Jobs[name].If, "||") {
+				t.Errorf("%s runs if %s; it must ask for %s", name, w.Jobs[name].If, m)
+			}
+		}
+	}
+}
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -245,7 +264,7 @@ func TestEveryServiceAndLambdaIsComplete(t *testing.T) {
 			if with := workflow(t, s, "workflow_container.yml"); with["service"] != s {
 				t.Errorf("its workflow is about %q", with["service"])
 			}
-			values := filepath.Join(root, ".chart/values-"+s+".yaml")
+			values := filepath.Join(root, ".chart/values", s+".yaml")
 			if _, err := os.Stat(values); err != nil {
 				t.Errorf("the chart has no values for it: %v", err)
 			}
