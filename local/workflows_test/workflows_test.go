@@ -272,7 +272,7 @@ func TestEveryServiceAndLambdaIsComplete(t *testing.T) {
 			if s == "ui" {
 				want = build{"Dockerfile.ui", nil}
 			}
-			built(t, compose.Services[s].Build, want)
+			hasBuild(t, compose.Services[s].Build, want)
 			if s != "ui" && programs(t, s)[0] != s {
 				t.Errorf("Dockerfile builds ./cmd/%s, and its program is %s", s, programs(t, s))
 			}
@@ -293,7 +293,7 @@ func TestEveryServiceAndLambdaIsComplete(t *testing.T) {
 				if program != l {
 					args["PROGRAM"] = program
 				}
-				built(t, compose.Services[program].Build, build{"Dockerfile.lambda", args})
+				hasBuild(t, compose.Services[program].Build, build{"Dockerfile.lambda", args})
 				if _, err := os.Stat(filepath.Join(root, ".github/smoke", program+".json")); err != nil {
 					t.Errorf("nothing tries it after it is deployed: %v", err)
 				}
@@ -309,7 +309,7 @@ func TestEveryServiceAndLambdaIsComplete(t *testing.T) {
 	}
 }
 
-func built(t *testing.T, is, want build) {
+func hasBuild(t *testing.T, is, want build) {
 	t.Helper()
 	if is.Dockerfile != want.Dockerfile {
 		t.Errorf("docker-compose.yml builds it from %q, not from %s", is.Dockerfile, want.Dockerfile)
