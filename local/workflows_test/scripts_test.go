@@ -142,44 +142,36 @@ func TestDeploy(t *testing.T) {
 }
 
 func TestUpdateLambda(t *testing.T) {
-	// The function answers by the qualifier that it is asked for.
-	aws := func(v9, live string) string {
-		return `
-case "$1 $2" in
-"lambda get-alias") echo 8;;
-"lambda publish-version") echo 9;;
-"lambda invoke")
-	for last; do :; done
-	case "$*" in *"--qualifier 9 "*) echo '` + v9 + `' > "$last";; *) echo '` + live + `' > "$last";; esac;;
-esac`
-	}
+	const was, is = "registry.example/owl/publish-single@sha256:0000", "registry.example/owl/publish-single@sha256:1111"
 	for _, tt := range []struct {
-		name, v9, live string
-		ok             bool
-		calls, never   []string
+		name, answer, before string
+		ok, updated, back    bool
 	}{
-		{"what answers becomes live", `{"statusCode":401,"body":"{}"}`, `{"statusCode":401}`, true, []string{"aws lambda update-alias --function-name owl-publish-single --name live --function-version 9"}, []string{"aws lambda update-alias --function-name owl-publish-single --name live --function-version 8"}},
-		{"what does not is never live", `{"statusCode":502}`, `{"statusCode":401}`, false, []string{"aws lambda invoke --function-name owl-publish-single --qualifier 9"}, []string{"aws lambda update-alias"}},
-		{"nor what ends with an error", `{"errorMessage":"exit status 2","errorType":"Runtime.ExitError"}`, `{"statusCode":401}`, false, nil, []string{"aws lambda update-alias"}},
-		{"what fails once it is live is taken back", `{"statusCode":401}`, `{"statusCode":500}`, false, []string{"aws lambda update-alias --function-name owl-publish-single --name live --function-version 8"}, nil},
+		{"what answers stays", `{"statusCode":401,"body":"{}"}`, was, true, true, false},
+		{"what answers something else is taken back", `{"statusCode":502}`, was, false, true, true},
+		{"what ends with an error is taken back", `{"errorMessage":"exit status 2","errorType":"Runtime.ExitError"}`, was, false, true, true},
+		{"what answers nothing is taken back", ``, was, false, true, true},
+		{"where there is no way back, nothing is done", `{"statusCode":401}`, "None", false, false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ok, calls, said := run(t, "update-lambda", []string{"publish-single", "owl-publish-single", "registry.example/angelowl/publish-single:abc"}, nil, map[string]string{"aws": aws(tt.v9, tt.live)})
+			aws := `
+case "$1 $2" in
+"lambda get-function") echo '` + tt.before + `';;
+"lambda invoke") for last; do :; done; printf '%s' '` + tt.answer + `' > "$last";;
+esac`
+			ok, calls, said := run(t, "update-lambda", []string{"publish-single", "owl-publish-single", is}, nil, map[string]string{"aws": aws})
 			if ok != tt.ok {
 				t.Errorf("it ended with %t: %s", ok, said)
 			}
-			if !called(calls, "aws lambda update-function-code", "--image-uri registry.example/angelowl/publish-single:abc") {
-				t.Errorf("the image was not taken: %q", calls)
+			const update = "aws lambda update-function-code --function-name owl-publish-single --image-uri "
+			if got := called(calls, update+is); got != tt.updated {
+				t.Errorf("it took the image: %t; %q", got, calls)
 			}
-			for _, c := range tt.calls {
-				if !called(calls, c) {
-					t.Errorf("there is no %q among %q", c, calls)
-				}
+			if got := called(calls, update+was); got != tt.back {
+				t.Errorf("it went back: %t; %q", got, calls)
 			}
-			for _, c := range tt.never {
-				if called(calls, c) {
-					t.Errorf("there is %q among %q", c, calls)
-				}
+			if tt.back && calls[len(calls)-1] != "aws lambda wait function-updated-v2 --function-name owl-publish-single" {
+				t.Errorf("it did not wait until it was back: %q", calls)
 			}
 		})
 	}

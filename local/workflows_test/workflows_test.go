@@ -6,6 +6,8 @@ package workflows_test
 
 import (
 	_ "embed"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,22 +119,56 @@ func TestRightsAreLeast(t *testing.T) {
 	}
 }
 
-// TestNothingIsDeployedThatWasNotPushed: a job that runs although one before it was skipped has to look for itself.
-func TestNothingIsDeployedThatWasNotPushed(t *testing.T) {
-	var w struct {
-		Jobs map[string]struct{ If string }
+// TestOnlyWhatIsGoodIsDeployed: a job that runs although one before it was skipped has to look for itself.
+func TestOnlyWhatIsGoodIsDeployed(t *testing.T) {
+	type job struct {
+		If    string
+		Needs any
+		Uses  string
+		With  map[string]any
 	}
-	parse(t, filepath.Join(root, ".github/workflows/workflow_container.yml"), &w)
-	for name, must := range map[string][]string{
-		"push":       {"github.event_name != 'pull_request'", "github.ref == 'refs/heads/main'", "!failure()", "!cancelled()"},
-		"staging":    {"needs.push.result == 'success'", "!cancelled()"},
-		"production": {"needs.push.result == 'success'", "needs.staging.result == 'success'", "!cancelled()"},
-	} {
-		for _, m := range must {
-			if !strings.Contains(w.Jobs[name].If, m) || strings.Contains(w.Jobs[name].If, "||") {
-				t.Errorf("%s runs if %s; it must ask for %s", name, w.Jobs[name].If, m)
+	deploys := 0
+	for _, file := range workflows(t) {
+		var w struct{ Jobs map[string]job }
+		parse(t, file, &w)
+		for name, j := range w.Jobs {
+			if j.Uses != "./.github/workflows/workflow_deploy.yml" {
+				continue
+			}
+			deploys++
+			var must []string
+			switch file, needs := filepath.Base(file), fmt.Sprint(j.Needs); {
+			case file == "preview_ui.yml" && j.With["environment"] == "preview":
+				if needs != "image" || j.If != "" || !strings.Contains(w.Jobs["image"].If, "github.event.pull_request.head.repo.full_name == github.repository && ") {
+					t.Errorf("%s: a fork's portal is deployed: %+v", file, w.Jobs["image"])
+				}
+			case name == "staging" && j.With["environment"] == "staging":
+				must = []string{"github.event_name != 'pull_request'", "github.ref == 'refs/heads/main'"}
+				if strings.Contains(j.If, "failure()") {
+					must = append(must, "!failure()", "!cancelled()", "needs.image.result == 'success'")
+				}
+				if !strings.Contains(needs, "go") || !strings.Contains(needs, "image") {
+					t.Errorf("%s: %s needs only %s", file, name, needs)
+				}
+			case name == "production" && j.With["environment"] == "production":
+				if needs != "staging" {
+					t.Errorf("%s: production does not come after staging: %s", file, needs)
+				}
+				if strings.Contains(j.If, "cancelled()") {
+					must = []string{"!cancelled()", "needs.staging.result == 'success'"}
+				}
+			default:
+				t.Errorf("%s: %s deploys to %v", file, name, j.With["environment"])
+			}
+			for _, m := range must {
+				if !strings.Contains(j.If, m) || strings.Contains(j.If, "||") || strings.Contains(j.If, "always()") {
+					t.Errorf("%s: %s runs if %s; it must ask for %s", file, name, j.If, m)
+				}
 			}
 		}
+	}
+	if deploys != 5 {
+		t.Errorf("there are %d jobs that deploy", deploys)
 	}
 }
 
@@ -207,17 +243,6 @@ func TestEveryServiceAndLambdaIsComplete(t *testing.T) {
 		}
 	}
 	parse(t, filepath.Join(root, "docker-compose.yml"), &compose)
-	var dependabot struct {
-		Updates []struct {
-			Ecosystem   string `yaml:"package-ecosystem"`
-			Directories []string
-		}
-	}
-	parse(t, filepath.Join(root, ".github/dependabot.yml"), &dependabot)
-	var updated []string
-	for _, u := range dependabot.Updates {
-		updated = append(updated, u.Directories...)
-	}
 	ignore := read(t, filepath.Join(root, ".dockerignore"))
 
 	workflow := func(t *testing.T, module, calls string) map[string]string {
@@ -247,9 +272,6 @@ func TestEveryServiceAndLambdaIsComplete(t *testing.T) {
 		return nil
 	}
 	everyModule := func(t *testing.T, module string) {
-		if !slices.Contains(updated, "/"+module) {
-			t.Errorf(".github/dependabot.yml does not name /%s", module)
-		}
 		if !strings.Contains(ignore, "\n!"+module+"\n") {
 			t.Errorf(".dockerignore leaves %s out of what images are built of", module)
 		}
@@ -300,12 +322,58 @@ func TestEveryServiceAndLambdaIsComplete(t *testing.T) {
 			}
 		})
 	}
-	for _, s := range shared {
-		t.Run(s, func(t *testing.T) {
-			if !slices.Contains(updated, "/"+s) {
-				t.Errorf(".github/dependabot.yml does not name /%s", s)
-			}
-		})
+}
+
+// TestDependenciesAreKeptUp: Dependabot knows of each list of dependencies that is in the repository.
+func TestDependenciesAreKeptUp(t *testing.T) {
+	var dependabot struct {
+		Updates []struct {
+			Ecosystem   string `yaml:"package-ecosystem"`
+			Directory   string
+			Directories []string
+		}
+	}
+	parse(t, filepath.Join(root, ".github/dependabot.yml"), &dependabot)
+	known := map[string]bool{}
+	for _, u := range dependabot.Updates {
+		for _, d := range append(u.Directories, u.Directory) {
+			known[u.Ecosystem+" "+d] = true
+		}
+	}
+	ecosystems := map[string]string{
+		"go.mod": "gomod", "package-lock.json": "npm", "requirements.txt": "pip", "docker-compose.yml": "docker-compose", "Dockerfile": "docker",
+		".terraform.lock.hcl": "terraform",
+	}
+	lists := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && slices.Contains([]string{".git", "node_modules", ".next", ".angelowl", "testdata", ".terraform", "bin"}, d.Name()) {
+			return filepath.SkipDir
+		}
+		ecosystem := ecosystems[d.Name()]
+		if ecosystem == "" || d.IsDir() {
+			return nil
+		}
+		lists++
+		folder, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		if folder = "/" + folder; folder == "/." {
+			folder = "/"
+		}
+		if !known[ecosystem+" "+folder] {
+			t.Errorf(".github/dependabot.yml does not keep up %s of %s", ecosystem, folder)
+		}
+		return nil
+	})
+	if err != nil || lists < 15 {
+		t.Errorf("found %d lists of dependencies: %v", lists, err)
+	}
+	if !known["github-actions /"] {
+		t.Error(".github/dependabot.yml does not keep up the actions")
 	}
 }
 
