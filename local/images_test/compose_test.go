@@ -4,6 +4,7 @@ package images_test
 
 import (
 	"context"
+	"debug/elf"
 	"maps"
 	"net"
 	"regexp"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/angelowl-loyalties/app/local/gateway"
 )
 
 // project is what `docker compose config` makes of docker-compose.yml: it is that command's own library, which
@@ -38,6 +41,16 @@ var foreign = []string{"cassandra", "etcd", "grafana", "kafka", "kafka-ui", "pos
 
 func TestCompose(t *testing.T) {
 	p := project(t)
+	// What the gateway's file leads to has an address.
+	file, err := gateway.Built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range file.Operations {
+		if o.Service != "" && !strings.Contains(*p.Services["cloud"].Environment["SERVICES"], o.Service+"=") {
+			t.Errorf("SERVICES of cloud does not say where %s is", o.Service)
+		}
+	}
 	pin := regexp.MustCompile(`:v?\d+\.\d+(\.\d+)?(-[a-z]+)?$`)
 	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
 		s := p.Services[name]
@@ -169,7 +182,16 @@ func TestBuilds(t *testing.T) {
 		t.Fatalf("only %d images are built", len(images))
 	}
 	for _, name := range slices.Sorted(maps.Keys(images)) {
-		t.Run(name, func(t *testing.T) { program(t, images[name]) })
+		t.Run(name, func(t *testing.T) {
+			file, err := elf.Open(program(t, images[name]))
+			if err != nil || !verbatim {
+				return // it is not Linux's, or built otherwise than in its image
+			}
+			defer file.Close()
+			if slices.ContainsFunc(file.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+				t.Error("it is not static, and its image has nothing that could load it")
+			}
+		})
 	}
 	t.Run("ui", func(t *testing.T) {
 		// Its build is npm's, which the portal's own tests run; here, that nothing it copies is left out.

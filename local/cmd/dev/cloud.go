@@ -56,7 +56,7 @@ type cloudSettings struct {
 	S3        string        `env:"S3_LISTEN" default:"127.0.0.1:9000" help:"where S3 listens; the same"`
 	Lambda    string        `env:"LAMBDA_LISTEN" default:"127.0.0.1:9001" help:"where Lambda's API listens"`
 	SMTP      string        `env:"SMTP_LISTEN" default:"127.0.0.1:1025" help:"where the mailbox takes mail"`
-	Services  addresses     `env:"SERVICES" help:"campaignex, profiler and informer: NAME=HOST:PORT, with commas between"`
+	Services  addresses     `env:"SERVICES" help:"the services that the gateway asks: NAME=HOST:PORT, with commas between"`
 	Lambdas   addresses     `env:"LAMBDAS" help:"the emulators of the lambdas' programs: NAME=HOST:PORT, with commas between"`
 	Reconcile time.Duration `env:"RECONCILE_EVERY" default:"15s" min:"1s" max:"1h" help:"the schedule of uploads, which is a minute on AWS"`
 	Sweep     time.Duration `env:"SWEEP_EVERY" default:"5m" min:"1s" max:"1h" help:"the schedule of ingestor"`

@@ -163,6 +163,14 @@ func TestSecretsAreMadeOnce(t *testing.T) {
 		}
 		values[value] = true
 	}
+	// A program that came later gets a secret, and profiler knows it.
+	if err := os.Remove(filepath.Join(dir, "client-secret-uploads")); err != nil {
+		t.Fatal(err)
+	}
+	later := read()
+	if later["client-secret-uploads"] == first["client-secret-uploads"] || !strings.Contains(later["service-secrets"], "uploads="+later["client-secret-uploads"]) {
+		t.Error("profiler does not know the secret that was made later")
+	}
 	for _, c := range clients {
 		if !strings.Contains(first["service-secrets"], c+"="+first["client-secret-"+c]) {
 			t.Errorf("profiler does not know the secret of %s", c)

@@ -15,7 +15,7 @@ import (
 )
 
 // clients sign in at profiler with a secret.
-var clients = []string{"campaignex", "emailer", "informer", "passworder", "pet-rock", "publish-single", "uploads"}
+var clients = []string{"campaignex", "emailer", "informer", "passworder", "pet-rock", "publish-single", "rewarder", "uploads"}
 
 // makeSecrets makes each secret that is not in a folder yet. None is in the repository, and no two machines
 // have the same.
@@ -51,11 +51,28 @@ func makeSecrets(dir string) error {
 		all = append(all, c+"="+string(secret))
 	}
 	slices.Sort(all)
-	if _, err := once(dir, "service-secrets", strings.Join(all, ",")); err != nil {
+	if err := same(dir, "service-secrets", strings.Join(all, ",")); err != nil {
 		return err
 	}
 	if _, err := keys.File(filepath.Join(dir, "token-keys.pem")); err != nil {
 		return err
+	}
+	return nil
+}
+
+// same writes a file that is made of others, unless it is what it should be.
+func same(dir, name, content string) error {
+	path := filepath.Join(dir, name)
+	if was, err := os.ReadFile(path); err == nil && string(was) == content {
+		return nil
+	}
+	next := path + ".next"
+	err := os.WriteFile(next, []byte(content), 0o600)
+	if err == nil {
+		err = os.Rename(next, path)
+	}
+	if err != nil {
+		return fmt.Errorf("making the secret %s: %w", name, err)
 	}
 	return nil
 }
