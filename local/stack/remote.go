@@ -38,7 +38,7 @@ type Remote struct {
 func (r Remote) Seed(ctx context.Context, seed Seed, upload, file string, log *slog.Logger, body func(*Stack) error) (err error) {
 	s := &Stack{
 		Config:  Config{Data: r.Data, Home: r.Home, Timezone: r.Timezone, Samples: true},
-		Brokers: r.Brokers, dataKey: r.DataKey, partitions: r.Partitions, elsewhere: r.S3,
+		Brokers: r.Brokers, dataKey: r.DataKey, partitions: r.Partitions, elsewhere: objects{r.S3},
 	}
 	if s.Etcd, err = r.Etcd.Open(log); err != nil {
 		return err
@@ -100,10 +100,13 @@ func (r Remote) Seed(ctx context.Context, seed Seed, upload, file string, log *s
 	return body(s)
 }
 
+// objects is a way to S3.
+type objects struct{ client *awss3.Client }
+
 // objects is S3, wherever it runs.
 func (s *Stack) objects() *awss3.Client {
 	if s.S3 != nil {
 		return s.S3.Client()
 	}
-	return s.elsewhere
+	return s.elsewhere.client
 }

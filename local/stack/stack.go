@@ -34,7 +34,6 @@ import (
 	profilerdb "github.com/angelowl-loyalties/app/profiler/postgres"
 	"github.com/angelowl-loyalties/app/rewarder"
 	"github.com/angelowl-loyalties/app/rewarder/ops"
-	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 )
@@ -91,7 +90,7 @@ type Stack struct {
 	crew       *crew
 	disk       *disk.Guard
 	engines    []frontdoor.Address // beyond Kafka and etcd
-	elsewhere  *awss3.Client       // in place of S3, where that is another process's
+	elsewhere  objects             // in place of S3, where that is another process's
 }
 
 // DefaultPortal is the portal's origin where nobody says another.

@@ -3,20 +3,15 @@
 package daemon
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty/config"
 	"github.com/angelowl-loyalties/app/loyalty/redact"
@@ -69,11 +64,7 @@ func Run[S any](ctx context.Context, name, about string, args []string, stdout, 
 	}
 
 	if *ask {
-		if err := health(ctx, cmp.Or(os.Getenv("PORT"), "8080")); err != nil {
-			fmt.Fprintf(stderr, "%s: %s\n", name, err)
-			return exitFailed
-		}
-		return 0
+		return health(ctx, name, stderr)
 	}
 	log := Logger(stderr, name)
 	if !Settings(settings, *file, log) {
@@ -118,35 +109,14 @@ func help(w io.Writer, name, about string, settings any) error {
 	_, err := fmt.Fprintf(w, `%s %s
 
 usage: %s [--config FILE]
-       %s --health    ends with 0 when the one that runs here, with this PORT, is ready; for containers' checks
 
 What can be set are environment variables. %s (or --config) names a YAML, JSON or TOML file with
-the same names, where one is liked better; the environment wins.
+the same names, where one is liked better; the environment wins. --health ends with 0 when the one that
+runs here, with this PORT, is ready, for containers' checks.
 
-`, name, about, name, name, config.FileVariable)
+`, name, about, name, config.FileVariable)
 	if err != nil {
 		return err
 	}
 	return config.Help(w, settings)
-}
-
-// health asks a program of this machine how it is: images have no shell that could.
-func health(ctx context.Context, port string) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort("127.0.0.1", port)+"/health", nil)
-	if err != nil {
-		return err
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		body, err := io.ReadAll(io.LimitReader(res.Body, 1<<10))
-		return errors.Join(fmt.Errorf("it is not ready: %s %s", res.Status, bytes.TrimSpace(body)), err)
-	}
-	return nil
 }
