@@ -3,6 +3,7 @@
 package workflows_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,8 +61,8 @@ func run(t *testing.T, script string, args []string, env map[string]string, tool
 	}
 	out, err := cmd.CombinedOutput()
 	b, readErr := os.ReadFile(log)
-	if readErr != nil {
-		t.Fatalf("%v; %s", readErr, out)
+	if readErr != nil && !errors.Is(readErr, os.ErrNotExist) {
+		t.Fatal(readErr)
 	}
 	return err == nil, strings.Split(strings.TrimSpace(string(b)), "\n"), string(out)
 }
@@ -200,5 +201,28 @@ func TestPush(t *testing.T) {
 				t.Errorf("another repository was asked: %q", calls)
 			}
 		})
+	}
+}
+
+func TestImage(t *testing.T) {
+	services, lambdas := deployed(t)
+	want := map[string][]string{"ui": {"--file Dockerfile.ui "}}
+	for _, s := range services {
+		want[s] = []string{"--file Dockerfile ", "--build-arg SERVICE=" + s + " "}
+	}
+	for _, l := range lambdas {
+		for _, program := range programs(t, l) {
+			want[program] = []string{"--file Dockerfile.lambda ", "--provenance=false", "--build-arg LAMBDA=" + l + " ", "--build-arg PROGRAM=" + program + " "}
+		}
+	}
+	for name, words := range want {
+		if ok, calls, said := run(t, "image", []string{name, "owl:1"}, nil, nil); !ok || !called(calls, "docker buildx build", append(words, "--tag owl:1")...) {
+			t.Errorf("%s: %q %s", name, calls, said)
+		}
+	}
+	for _, name := range []string{"owl", "dev", "../local"} {
+		if ok, calls, _ := run(t, "image", []string{name, "owl:1"}, nil, nil); ok || called(calls, "docker") {
+			t.Errorf("%s was built: %q", name, calls)
+		}
 	}
 }
