@@ -132,7 +132,7 @@ func TestOneServiceBringsWhatItNeeds(t *testing.T) {
 		{"informer", []string{"cassandra", "prepare-cassandra", "profiler", "postgres", "etcd", "cloud", "secrets"}, []string{"kafka", "rewarder", "ui"}},
 		{"campaignex", []string{"postgres", "prepare-postgres", "etcd", "profiler", "cloud", "secrets"}, []string{"kafka", "cassandra"}},
 		{"profiler", []string{"postgres", "prepare-postgres", "etcd", "cloud", "secrets"}, []string{"kafka", "cassandra", "campaignex"}},
-		{"rewarder", []string{"kafka", "prepare-kafka", "cassandra", "prepare-cassandra", "etcd"}, []string{"postgres", "profiler"}},
+		{"rewarder", []string{"kafka", "prepare-kafka", "cassandra", "prepare-cassandra", "etcd", "profiler"}, []string{"campaignex", "informer"}},
 	} {
 		t.Run(tt.service, func(t *testing.T) {
 			p, err := project(t).WithSelectedServices([]string{tt.service}, types.IncludeDependencies)
