@@ -112,7 +112,7 @@ unit:
 # What runs programs as processes of their own is left to e2e: the detector would not see into them. So is
 # schemathesis, whose own time is most of the test's.
 race:
-	@go test -race -short $$(go list $(PACKAGES) | grep -v -e '/local/emailer_test$$$$' -e '/local/images_test$$$$' -e '/local/lambda_test$$$$' -e '/local/ops_test$$$$' -e '/local/petrock_test$$$$' -e '/local/poison_test$$$$' -e '/local/rie$$$$' -e '/local/schemathesis_test$$$$' -e '/local/spine_test$$$$' -e '/local/workflows_test$$$$')
+	@go test -race -short $$(go list $(PACKAGES) | grep -v -e '/local/emailer_test$$' -e '/local/images_test$$' -e '/local/lambda_test$$' -e '/local/ops_test$$' -e '/local/petrock_test$$' -e '/local/poison_test$$' -e '/local/rie$$' -e '/local/schemathesis_test$$' -e '/local/spine_test$$' -e '/local/workflows_test$$')
 e2e:
 	@go test -count=1 -timeout 20m ./local/...
 FUZZTIME ?= 10s

@@ -32,7 +32,7 @@ import (
 
 	"github.com/angelowl-loyalties/app/local/engines"
 	"github.com/angelowl-loyalties/app/local/engines/enginestest"
-	"github.com/angelowl-loyalties/app/local/pyvenv"
+	"github.com/angelowl-loyalties/app/local/rie"
 	"github.com/angelowl-loyalties/app/local/samples"
 	"github.com/angelowl-loyalties/app/loyalty/token"
 )
@@ -211,21 +211,12 @@ type world struct {
 }
 
 func start(t *testing.T) *world {
-	python := pyvenv.For(t, "images", 10, requirements)
-	arch := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
-	emulators, err := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(python)), "lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-"+arch))
-	if err != nil || len(emulators) != 1 {
-		t.Fatalf("the Runtime Interface Emulator is not where it should be: %v %v", emulators, err)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	p := project(t)
 	w := &world{
-		t: t, ctx: ctx, project: p, images: built(p), rie: emulators[0], dir: t.TempDir(), engines: map[string]string{}, ports: map[string]int{},
+		t: t, ctx: ctx, project: p, images: built(p), rie: rie.Emulator(t), dir: t.TempDir(), engines: map[string]string{}, ports: map[string]int{},
 		processes: map[string]*process{}, done: map[string]bool{}, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
-	}
-	if err := os.Chmod(w.rie, 0o755); err != nil {
-		t.Fatal(err)
 	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup

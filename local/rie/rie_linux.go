@@ -35,11 +35,11 @@ const patience = 30 * time.Second
 // Need skips the test where nothing but Go is to be used, and installs the emulator where it is missing.
 func Need(t testing.TB) {
 	t.Helper()
-	emulator(t)
+	Emulator(t)
 }
 
-// emulator is the path of AWS's program.
-func emulator(t testing.TB) string {
+// Emulator is the path of AWS's program.
+func Emulator(t testing.TB) string {
 	t.Helper()
 	python := pyvenv.For(t, "aws-sam-cli", 10, requirements)
 	machine := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
@@ -80,7 +80,7 @@ func (l *lockedBuffer) String() string {
 // but Go, the test is skipped.
 func Start(t testing.TB, cfg Config) *Function {
 	t.Helper()
-	name := emulator(t)
+	name := Emulator(t)
 	// The emulator cannot say which port it was given, so each has an address of loopback's to itself.
 	host := net.IPv4(127, byte(1+rand.N(254)), byte(rand.N(256)), byte(1+rand.N(254))).String()
 	f := &Function{

@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestInstalled is what make runs first, so that nothing is fetched in the middle of other tests.
-func TestInstalled(t *testing.T) { emulator(t) }
+func TestInstalled(t *testing.T) { Emulator(t) }
 
 const program = `package main
 
