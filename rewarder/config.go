@@ -29,6 +29,7 @@ type Config struct {
 	RetryMin       time.Duration // first pause after an error of the system; default 50 ms
 	RetryMax       time.Duration // longest pause; default 5 s
 	CommitInterval time.Duration // default 500 ms
+	SessionTimeout time.Duration // how long the group waits for a member that is silent; default 10 s
 	CheckEvery     time.Duration // how often the topic's id and etcd are looked at; default 10 s
 	LeaseTTL       time.Duration // of the status keys; default 10 s
 }
@@ -43,6 +44,7 @@ func (c *Config) setDefaults() {
 	def(&c.RetryMin, 50*time.Millisecond)
 	def(&c.RetryMax, 5*time.Second)
 	def(&c.CommitInterval, 500*time.Millisecond)
+	def(&c.SessionTimeout, 10*time.Second)
 	def(&c.CheckEvery, 10*time.Second)
 	def(&c.LeaseTTL, 10*time.Second)
 }
@@ -73,6 +75,7 @@ func (c Config) Validate() error {
 	need(c.StoreTimeout > 0 && c.DrainTimeout > 0 && c.CommitInterval > 0 && c.CheckEvery > 0, "a time is below 0")
 	need(c.RetryMin > 0 && c.RetryMax >= c.RetryMin, "pauses of %s to %s do not go together", c.RetryMin, c.RetryMax)
 	need(c.DrainTimeout < 50*time.Second, "a drain of %s: must be below 50 s, the group waits 60 s for a member", c.DrainTimeout)
+	need(c.SessionTimeout >= 6*time.Second, "a session of %s: must be 6 s at least, as brokers ask", c.SessionTimeout)
 	need(c.LeaseTTL >= 2*time.Second, "a lease of %s: must be 2 s at least", c.LeaseTTL)
 	return errors.Join(errs...)
 }

@@ -26,6 +26,7 @@ func saramaConfig(cfg Config) *sarama.Config {
 	c.Consumer.Offsets.AutoCommit.Interval = cfg.CommitInterval
 	c.Consumer.Group.ResetInvalidOffsets = false
 	c.Consumer.Group.Heartbeat.Interval = time.Second // so soon does a member hear that another one has come
+	c.Consumer.Group.Session.Timeout = cfg.SessionTimeout
 	c.Consumer.Group.InstanceId = cfg.InstanceID
 	c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategySticky()}
 
@@ -100,6 +101,7 @@ func (r *rewarder) consume(ctx context.Context, conf *sarama.Config) {
 
 // Setup is called when a session begins.
 func (r *rewarder) Setup(sarama.ConsumerGroupSession) error {
+	r.status.joined.Store(true)
 	r.status.set(stateConsuming, "")
 	return nil
 }

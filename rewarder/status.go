@@ -65,6 +65,7 @@ type PartitionStatus struct {
 
 // status is what the rewarder knows of itself.
 type status struct {
+	joined    atomic.Bool  // whether it has been in the group since it began
 	confirmed atomic.Int64 // when etcd last said that the rules are the newest, in ms; 0: never
 
 	mu         sync.Mutex
@@ -258,7 +259,9 @@ func (r *rewarder) say() Said {
 	return out
 }
 
-// handler serves GET /health and GET /metrics, and what operators ask for.
+// handler serves GET /health, /readyz and /metrics, and, where there are some, the routes of ops. It is
+// ready once it has been in the group: a restart of one rewarder after another waits for that. That a
+// store is away is no reason to stop one.
 func (r *rewarder) handler(ops http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	if ops != nil {
@@ -268,6 +271,15 @@ func (r *rewarder) handler(ops http.Handler) http.Handler {
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(r.Status()) // whoever asked has gone
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		status := `{"status":"ready"}`
+		if !r.status.joined.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			status = `{"status":"joining the consumer group"}`
+		}
+		_, _ = w.Write([]byte(status + "\n"))
 	})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")

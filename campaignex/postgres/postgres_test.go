@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/angelowl-loyalties/app/campaignex"
 	"github.com/angelowl-loyalties/app/campaignex/postgres"
 	"github.com/angelowl-loyalties/app/campaignex/storetest"
+	"github.com/angelowl-loyalties/app/loyalty/ruledb"
 	"github.com/glebarez/sqlite"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -81,5 +83,35 @@ func TestADatabaseOfANewerProgramIsRefused(t *testing.T) {
 	}
 	if _, err := postgres.Open(t.Context(), db, clock); err == nil || !strings.Contains(err.Error(), "9999_later.sql") {
 		t.Errorf("error: %v", err)
+	}
+}
+
+// TestASchemaThatSomebodyElseMigrates: until that is done the start waits and changes nothing.
+func TestASchemaThatSomebodyElseMigrates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rules.db")
+	db := open(t, path)
+	if _, err := postgres.OpenMigrated(t.Context(), db, clock); !errors.Is(err, ruledb.ErrBehind) || !ruledb.MayPass(err) {
+		t.Fatalf("an empty database: %v", err)
+	}
+	if db.Migrator().HasTable("schema_migrations") {
+		t.Fatal("looking has made tables")
+	}
+	if err := postgres.Migrate(t.Context(), db, clock); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := postgres.OpenMigrated(t.Context(), db, clock); err != nil {
+		t.Errorf("a migrated database: %v", err)
+	}
+	if err := db.Exec("DELETE FROM schema_migrations WHERE name = '0001_rules.sql'").Error; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := postgres.OpenMigrated(t.Context(), db, clock); !errors.Is(err, ruledb.ErrBehind) || !strings.Contains(err.Error(), "0001_rules.sql") {
+		t.Errorf("a database that lacks a migration: %v", err)
+	}
+	if err := db.Exec("INSERT INTO schema_migrations VALUES ('9999_later.sql', '2030-01-01')").Error; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := postgres.OpenMigrated(t.Context(), db, clock); err == nil || ruledb.MayPass(err) {
+		t.Errorf("a database of a newer program: %v", err)
 	}
 }

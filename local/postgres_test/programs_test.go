@@ -261,6 +261,7 @@ func TestPrograms(t *testing.T) {
 		t.Run(test.service, func(t *testing.T) {
 			bin := build(t, test.service)
 			t.Run("waits for its database and outlives its outages", func(t *testing.T) { outages(t, bin, test, member) })
+			t.Run("waits until its command has migrated", func(t *testing.T) { migrated(t, bin, member) })
 			cannotStart(t, bin, test)
 		})
 	}
@@ -309,6 +310,26 @@ func outages(t *testing.T, bin string, test subject, member *etcd.Server) {
 		t.Fatal(err)
 	}
 	p.exits(0, `"msg":"ended"`)
+}
+
+// migrated runs the program beside its command migrate, as a deployment with DB_MIGRATE=false does.
+func migrated(t *testing.T, bin string, member *etcd.Server) {
+	dsn := enginestest.Database(t)
+	p := launch(t, bin, "DB_MIGRATE=false", "DB_CONN_STRING="+dsn, "ETCD_ENDPOINTS="+member.Endpoint)
+	for answer := ""; !strings.Contains(answer, "it waits for the database"); {
+		answer = p.until(503, "GET", "/health", "")
+	}
+	if !strings.Contains(p.log.String(), "the program's command migrate brings it up to date") {
+		t.Error("it does not say what it waits for")
+	}
+	for _, again := range []string{"first", "again"} {
+		cmd := osexec.CommandContext(t.Context(), bin, "migrate")
+		cmd.Env = []string{"DB_CONN_STRING=" + dsn} // of all settings the database's alone
+		if said, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("migrating, %s: %v\n%s", again, err, said)
+		}
+	}
+	p.until(200, "GET", "/health", "")
 }
 
 func cannotStart(t *testing.T, bin string, test subject) {

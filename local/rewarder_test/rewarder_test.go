@@ -397,6 +397,51 @@ func TestRewardersComeAndGo(t *testing.T) {
 	}
 }
 
+// TestAStaticMemberKeepsItsPartitions: a rewarder that restarts within the session's time gets back what
+// it had, and the others' partitions never move.
+func TestAStaticMemberKeepsItsPartitions(t *testing.T) {
+	w := newWorld(t, 4)
+	w.rules()
+	static := func(id string) func(*rewarder.Config) {
+		return func(c *rewarder.Config) { c.InstanceID, c.SessionTimeout = id, time.Minute }
+	}
+	has := func(r *running) (all []int32) {
+		for _, p := range r.status().Partitions {
+			all = append(all, p.Partition)
+		}
+		return all
+	}
+	a, b := w.start("a", static("rewarder-0")), w.start("b", static("rewarder-1"))
+	w.eventually("both have partitions", func() bool { return len(has(a)) == 2 && len(has(b)) == 2 })
+	hadA, hadB := has(a), has(b)
+	sent := 0
+	produce := func() {
+		w.produce(many(sent, sent+100)...)
+		sent += 100
+	}
+	for range 2 {
+		produce()
+		a.stop()
+		produce() // b goes on with its own, and takes none of a's
+		if now := has(b); !slices.Equal(now, hadB) {
+			t.Fatalf("the other one has %d while it is away, and had %d", now, hadB)
+		}
+		a = w.start("a", static("rewarder-0"))
+		w.eventually("it is ready", func() bool { return a.get("/readyz") == "{\"status\":\"ready\"}\n" })
+		w.eventually("it has partitions", func() bool { return len(has(a)) == 2 })
+		if now := has(a); !slices.Equal(now, hadA) {
+			t.Fatalf("it has %d, and had %d", now, hadA)
+		}
+		if now := has(b); !slices.Equal(now, hadB) {
+			t.Fatalf("the other one has %d, and had %d", now, hadB)
+		}
+	}
+	w.done()
+	if n := w.count(); n != int64(sent) {
+		t.Errorf("%d rows, want %d", n, sent)
+	}
+}
+
 func (w *world) count() int64 {
 	n, err := w.store.Count(context.Background())
 	w.must(err)

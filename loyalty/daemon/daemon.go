@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/angelowl-loyalties/app/loyalty/config"
@@ -26,8 +27,9 @@ const (
 // Main reads settings S (see package config), runs a program with them until it ends or SIGINT or
 // SIGTERM asks it to, logs JSON to stderr, and exits: 0 when run returned nil or help was asked
 // for, 1 when it returned an error, 2 when the settings or the command line are wrong; nothing has
-// run then. A second signal ends the program at once. About says in a sentence what it is.
-func Main[S any](name, about string, run func(ctx context.Context, settings *S, log *slog.Logger) error) {
+// run then. A second signal ends the program at once. About says in a sentence what it is. A command
+// is run in place of run where its name is the first word of the command line.
+func Main[S any](name, about string, run func(ctx context.Context, settings *S, log *slog.Logger) error, commands ...Command) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -36,13 +38,31 @@ func Main[S any](name, about string, run func(ctx context.Context, settings *S, 
 		signal.Stop(signals) // the next one has its usual effect
 		cancel()
 	}()
-	os.Exit(Run(ctx, name, about, os.Args[1:], os.Stdout, os.Stderr, run))
+	os.Exit(Run(ctx, name, about, os.Args[1:], os.Stdout, os.Stderr, run, commands...))
+}
+
+// Command is something else that a program does, with settings of its own.
+type Command struct {
+	name, about string
+	run         func(ctx context.Context, program string, args []string, stdout, stderr io.Writer) int
+}
+
+// NewCommand returns the command of a name, which is run as Main runs a program: "owl sleep".
+func NewCommand[S any](name, about string, run func(ctx context.Context, settings *S, log *slog.Logger) error) Command {
+	return Command{name, about, func(ctx context.Context, program string, args []string, stdout, stderr io.Writer) int {
+		return Run(ctx, program+" "+name, about, args, stdout, stderr, run)
+	}}
 }
 
 // Run is Main without the process: it returns the exit code.
 func Run[S any](ctx context.Context, name, about string, args []string, stdout, stderr io.Writer,
-	run func(ctx context.Context, settings *S, log *slog.Logger) error,
+	run func(ctx context.Context, settings *S, log *slog.Logger) error, commands ...Command,
 ) int {
+	for _, c := range commands {
+		if len(args) > 0 && args[0] == c.name {
+			return c.run(ctx, name, args[1:], stdout, stderr)
+		}
+	}
 	settings := new(S)
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -50,7 +70,7 @@ func Run[S any](ctx context.Context, name, about string, args []string, stdout, 
 	ask := flags.Bool("health", false, "")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		if err := help(stdout, name, about, settings); err != nil {
+		if err := help(stdout, name, about, settings, commands); err != nil {
 			return exitFailed
 		}
 		return 0
@@ -105,16 +125,20 @@ func Settings(settings any, file string, log *slog.Logger) bool {
 	return err == nil
 }
 
-func help(w io.Writer, name, about string, settings any) error {
+func help(w io.Writer, name, about string, settings any, commands []Command) error {
+	var more strings.Builder
+	for _, c := range commands {
+		fmt.Fprintf(&more, "       %s %s [--config FILE]  %s\n", name, c.name, c.about)
+	}
 	_, err := fmt.Fprintf(w, `%s %s
 
 usage: %s [--config FILE]
-
+%s
 What can be set are environment variables. %s (or --config) names a YAML, JSON or TOML file with
 the same names, where one is liked better; the environment wins. --health ends with 0 when the one that
 runs here, with this PORT, is ready, for containers' checks.
 
-`, name, about, name, config.FileVariable)
+`, name, about, name, more.String(), config.FileVariable)
 	if err != nil {
 		return err
 	}

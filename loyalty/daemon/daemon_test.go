@@ -133,6 +133,44 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+func TestCommands(t *testing.T) {
+	t.Setenv("OWL_NAME", "")
+	t.Setenv("CONFIG_FILE", "")
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+		ran  string
+		says string
+	}{
+		{"without a word the program runs, and needs its settings", nil, 2, "", "OWL_NAME is missing"},
+		{"a command needs its own alone", []string{"sleep"}, 0, "asleep until 6", `"service":"owl sleep"`},
+		{"its help tells of its own", []string{"sleep", "--help"}, 0, "", "OWL_WAKES  when it wakes (default 6)"},
+		{"the program's help names it", []string{"--help"}, 0, "", "owl sleep [--config FILE]  sleeps."},
+		{"a word too many", []string{"sleep", "well"}, 2, "", `"well"`},
+		{"a word that is no command", []string{"fly"}, 2, "", `"fly"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var said bytes.Buffer
+			ran := ""
+			code := Run(t.Context(), "owl", "hoots", tt.args, &said, &said, func(context.Context, *settings, *slog.Logger) error {
+				ran = "hooted"
+				return nil
+			}, NewCommand("sleep", "sleeps.", func(_ context.Context, s *sleep, _ *slog.Logger) error {
+				ran = "asleep until " + s.Wakes
+				return nil
+			}))
+			if code != tt.code || ran != tt.ran || !strings.Contains(said.String(), tt.says) {
+				t.Errorf("%d %q %s", code, ran, &said)
+			}
+		})
+	}
+}
+
+type sleep struct {
+	Wakes string `env:"OWL_WAKES" default:"6" help:"when it wakes"`
+}
+
 type settings struct {
 	Name string `env:"OWL_NAME" help:"what it is called"`
 	Eyes int    `env:"OWL_EYES" default:"2" max:"3" help:"how many it has"`

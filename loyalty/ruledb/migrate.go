@@ -3,6 +3,7 @@ package ruledb
 import (
 	"context"
 	_ "embed" // the outbox's schema
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -22,12 +23,40 @@ type migrationRow struct {
 
 func (migrationRow) TableName() string { return "schema_migrations" }
 
+// ErrBehind says that migrations are missing, which whoever migrates has to bring.
+var ErrBehind = errors.New("the database's schema is not of this release yet; the program's command migrate brings it up to date")
+
+// MayPass says whether opening the database may succeed later: where it is Unavailable, or where
+// its schema waits for somebody else.
+func MayPass(err error) bool { return Unavailable(err) || errors.Is(err, ErrBehind) }
+
+// Migrated looks whether Migrate would have nothing to do, and changes nothing: ErrBehind where
+// migrations are missing. It refuses what Migrate refuses.
+func Migrated(ctx context.Context, db *gorm.DB, files fs.FS) error {
+	if err := bring(ctx, db, files, nil); err != nil {
+		return fmt.Errorf("looking at the database's schema: %w", err)
+	}
+	return nil
+}
+
 // Migrate brings the schema up to date: the outbox's, then the .sql files of files in the order of
 // their names, each once, all in one transaction. Instances that start together may all call it.
 // A database that has migrations which this program does not know is refused: an older program must
 // not write to it. So is one whose user may not do what the program does; only a user with the
 // right to create tables can bring a schema up to date, another one can use it.
 func Migrate(ctx context.Context, db *gorm.DB, files fs.FS, clock func() time.Time) error {
+	err := bring(ctx, db, files, clock)
+	if state(err) == insufficientPrivilege {
+		return fmt.Errorf("migrating the database: its user may not bring the schema up to date; GRANT it CREATE on the schema and make it the owner of the tables, or do this once with a user that is: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("migrating the database: %w", err)
+	}
+	return nil
+}
+
+// bring is Migrate, or, without a clock, Migrated.
+func bring(ctx context.Context, db *gorm.DB, files fs.FS, clock func() time.Time) error {
 	d, err := dialectOf(db)
 	if err != nil {
 		return err
@@ -37,14 +66,19 @@ func Migrate(ctx context.Context, db *gorm.DB, files fs.FS, clock func() time.Ti
 		return fmt.Errorf("listing migrations: %w", err)
 	}
 	slices.Sort(names)
-	err = db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := d.lockMigrations(tx); err != nil {
-			return err
+	return db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if clock != nil {
+			if err := d.lockMigrations(tx); err != nil {
+				return err
+			}
 		}
 		// Not IF NOT EXISTS: that needs the right to create tables even where there is nothing to do.
 		if there, err := d.hasTable(tx, migrationRow{}.TableName()); err != nil {
 			return err
 		} else if !there {
+			if clock == nil {
+				return ErrBehind
+			}
 			if err := tx.Exec(d.schema("CREATE TABLE schema_migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)")).Error; err != nil {
 				return err
 			}
@@ -58,6 +92,9 @@ func Migrate(ctx context.Context, db *gorm.DB, files fs.FS, clock func() time.Ti
 			ddls = append(ddls, ddl)
 			if slices.Contains(applied, name) {
 				return nil
+			}
+			if clock == nil {
+				return fmt.Errorf("%w (it lacks %s)", ErrBehind, name)
 			}
 			for _, statement := range strings.Split(d.schema(ddl), ";\n") {
 				if strings.TrimSpace(statement) == "" {
@@ -89,11 +126,4 @@ func Migrate(ctx context.Context, db *gorm.DB, files fs.FS, clock func() time.Ti
 		}
 		return d.checkRights(tx, ddls)
 	})
-	if state(err) == insufficientPrivilege {
-		return fmt.Errorf("migrating the database: its user may not bring the schema up to date; GRANT it CREATE on the schema and make it the owner of the tables, or do this once with a user that is: %w", err)
-	}
-	if err != nil {
-		return fmt.Errorf("migrating the database: %w", err)
-	}
-	return nil
 }

@@ -28,7 +28,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, drain time.Durat
 	return Server{Drain: drain}.Serve(ctx, l, h)
 }
 
-// Serve serves h on l, which it closes, until ctx ends: then /health answers 503, keep-alives go
+// Serve serves h on l, which it closes, and GET /livez, until ctx ends: then /health answers 503, keep-alives go
 // off, the listener closes and requests in flight end. It returns nil after a clean drain; past
 // the drain's time it breaks what is left, and says so. A handler that writes for longer than two
 // minutes sets its own deadlines by http.ResponseController.
@@ -79,10 +79,26 @@ func (s Server) Serve(ctx context.Context, l net.Listener, h http.Handler) error
 	return err
 }
 
-// unready answers /health with 503 while the server drains.
+// alive answers /livez: 200 for as long as the process answers at all, while it waits for a
+// database and while it drains, too. Whoever restarts a process that hangs asks here; who sends
+// it requests asks /health.
+func alive(w http.ResponseWriter, r *http.Request) bool {
+	if r.URL.Path != "/livez" {
+		return false
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	secure(w.Header(), r, policyOfData)
+	_, _ = io.WriteString(w, `{"status":"alive"}`+"\n")
+	return true
+}
+
+// unready answers /livez, and /health and /readyz with 503 while the server drains.
 func unready(draining *atomic.Bool, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/health" && draining.Load() {
+		if alive(w, r) {
+			return
+		}
+		if (r.URL.Path == "/health" || r.URL.Path == "/readyz") && draining.Load() {
 			w.Header().Set("Content-Type", "application/json; charset=utf-8")
 			secure(w.Header(), r, policyOfData)
 			w.WriteHeader(http.StatusServiceUnavailable)

@@ -5,7 +5,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,5 +132,32 @@ func TestServeSaysThatItsListenerFailed(t *testing.T) {
 	l.Close()
 	if err := Serve(t.Context(), l, http.NotFoundHandler(), time.Second); err == nil {
 		t.Error("no error")
+	}
+}
+
+// TestAliveIsNotReady: who drains gets no more requests and is not restarted either.
+func TestAliveIsNotReady(t *testing.T) {
+	var draining atomic.Bool
+	h := unready(&draining, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the service's") }))
+	for _, tt := range []struct {
+		path     string
+		draining bool
+		status   int
+		body     string
+	}{
+		{"/livez", false, 200, `{"status":"alive"}` + "\n"},
+		{"/health", false, 200, "the service's"},
+		{"/readyz", false, 200, "the service's"},
+		{"/livez", true, 200, `{"status":"alive"}` + "\n"},
+		{"/health", true, 503, `{"status":"draining"}` + "\n"},
+		{"/readyz", true, 503, `{"status":"draining"}` + "\n"},
+		{"/campaign", true, 200, "the service's"},
+	} {
+		draining.Store(tt.draining)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", tt.path, nil))
+		if w.Code != tt.status || w.Body.String() != tt.body {
+			t.Errorf("%s, draining %t: %d %q, want %d %q", tt.path, tt.draining, w.Code, w.Body, tt.status, tt.body)
+		}
 	}
 }

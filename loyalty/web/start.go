@@ -34,7 +34,7 @@ const (
 // Start takes steps one after another. A service whose database is away must not end: it would be
 // started again and again, the pauses between growing. So it waits, with a log line for each try,
 // and says so on l: until Start returns, GET /health is 503 {"status":"starting","reason":…} and
-// everything else 503 "starting". l stays open, and whoever connects between Start and the service
+// everything else but /livez 503 "starting". l stays open, and whoever connects between Start and the service
 // waits. An error that does not pass is returned at once.
 func Start(ctx context.Context, l *net.TCPListener, log *slog.Logger, steps ...Step) error {
 	w := &waiting{reason: "it has just begun"}
@@ -63,6 +63,11 @@ func Start(ctx context.Context, l *net.TCPListener, log *slog.Logger, steps ...S
 		return fmt.Errorf("listening again: %w", err)
 	}
 	return nil
+}
+
+// Take is Start for a program that does not serve.
+func Take(ctx context.Context, log *slog.Logger, steps ...Step) error {
+	return new(waiting).take(ctx, log, steps)
 }
 
 // lent is a listener that a server gives back instead of closing it.
@@ -109,6 +114,9 @@ func (w *waiting) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	reason := w.reason
 	w.mu.Unlock()
+	if alive(rw, r) {
+		return
+	}
 	var body any = map[string]string{"error": "the service is starting: " + reason, "code": "starting"}
 	if r.URL.Path == "/health" {
 		body = map[string]string{"status": "starting", "reason": reason}

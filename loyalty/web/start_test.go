@@ -61,6 +61,9 @@ func TestAServiceThatWaitsSaysSo(t *testing.T) {
 			if status, body := fetch(t, url+"/campaign"); status != 503 || body["code"] != "starting" || strings.Contains(body["error"], "10.0.0.7") {
 				t.Errorf("others: %d %v", status, body)
 			}
+			if status, body := fetch(t, url+"/livez"); status != 200 || body["status"] != "alive" {
+				t.Errorf("alive: %d %v", status, body)
+			}
 			order = append(order, "database")
 			return nil
 		}},

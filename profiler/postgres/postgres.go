@@ -29,16 +29,38 @@ type Store struct {
 
 var _ profiler.Store = (*Store)(nil)
 
+// Migrate brings the schema of db up to date.
+func Migrate(ctx context.Context, db *gorm.DB, clock func() time.Time) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	return ruledb.Migrate(ctx, db, files, clock)
+}
+
 // Open brings the schema of db up to date and returns the store. The caller closes db, which must
 // be another one than campaignex's: each service has its own outbox.
 func Open(ctx context.Context, db *gorm.DB, clock func() time.Time) (*Store, error) {
+	if err := Migrate(ctx, db, clock); err != nil {
+		return nil, err
+	}
+	return open(db, clock)
+}
+
+// OpenMigrated is Open where somebody else brings the schema up to date: the error is
+// ruledb.ErrBehind until it is.
+func OpenMigrated(ctx context.Context, db *gorm.DB, clock func() time.Time) (*Store, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
 	}
-	if err := ruledb.Migrate(ctx, db, files, clock); err != nil {
+	if err := ruledb.Migrated(ctx, db, files); err != nil {
 		return nil, err
 	}
+	return open(db, clock)
+}
+
+func open(db *gorm.DB, clock func() time.Time) (*Store, error) {
 	rules, err := ruledb.New(db, clock)
 	if err != nil {
 		return nil, err

@@ -31,6 +31,10 @@ type Options struct {
 	// A bank makes its own, with the replication that it wants.
 	CreateKeyspace bool
 
+	// Migrated leaves the schema to somebody else, who calls Migrate: the error is rewarddb.ErrSchema
+	// until it is of this release.
+	Migrated bool
+
 	// Log takes what the driver says and which migrations ran; nil: nothing does.
 	Log *slog.Logger
 }
@@ -62,21 +66,25 @@ func Open(ctx context.Context, cfg rewarddb.Config, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	todo, err := migrations(files, cfg)
-	if err != nil {
-		return nil, err
-	}
 	if o.CreateKeyspace {
 		if err := createKeyspace(ctx, cfg, o.Log); err != nil {
 			return nil, err
 		}
 	}
-	if err := migrate(ctx, cfg, todo, o.Log); err != nil {
-		return nil, err
+	if !o.Migrated {
+		if err := Migrate(ctx, cfg, o.Log); err != nil {
+			return nil, err
+		}
 	}
 	session, err := rewarddb.Open(ctx, cfg, o.Log)
 	if err != nil {
 		return nil, err
+	}
+	if o.Migrated {
+		if _, err := rewarddb.Check(ctx, session); err != nil {
+			session.Close()
+			return nil, err
+		}
 	}
 	s := &Store{
 		session:      session,
@@ -93,6 +101,15 @@ func Open(ctx context.Context, cfg rewarddb.Config, o Options) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Migrate brings the schema up to date.
+func Migrate(ctx context.Context, cfg rewarddb.Config, log *slog.Logger) error {
+	todo, err := migrations(files, cfg)
+	if err != nil {
+		return err
+	}
+	return migrate(ctx, cfg, todo, log)
 }
 
 func createKeyspace(ctx context.Context, cfg rewarddb.Config, log *slog.Logger) error {

@@ -32,6 +32,7 @@ type settings struct {
 	Home     loyalty.Currency `env:"HOME_CURRENCY" default:"SGD" help:"the bank's currency, ISO 4217"`
 	Timezone *time.Location   `env:"BANK_TIMEZONE" default:"Asia/Singapore" help:"the bank's time zone: what is live today is what is live there"`
 	Database pgsql.Settings
+	Migrate  bool `env:"DB_MIGRATE" default:"true" help:"whether the schema is brought up to date at the start; false: the command migrate does it, and the start waits until it has"`
 	Etcd     etcdconn.Settings
 	Identity web.Identity
 	Profiler profile.Settings
@@ -39,7 +40,24 @@ type settings struct {
 	Shutdown web.Shutdown
 }
 
-func main() { daemon.Main("campaignex", about, run) }
+func main() {
+	daemon.Main("campaignex", about, run, daemon.NewCommand("migrate", "brings the database's schema up to date, and ends.", migrate))
+}
+
+// migration are the settings of a program that does nothing but migrate.
+type migration struct{ Database pgsql.Settings }
+
+// migrate waits for the database as run does.
+func migrate(ctx context.Context, s *migration, log *slog.Logger) (err error) {
+	db, err := s.Database.Open("campaignex")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ruledb.Close(db)) }()
+	return web.Take(ctx, log, web.Step{Name: "the database", Again: ruledb.Unavailable, Do: func(ctx context.Context) error {
+		return postgres.Migrate(ctx, db, time.Now)
+	}})
+}
 
 func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	l, err := net.Listen("tcp", s.Port.Address())
@@ -57,8 +75,12 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 		etcd  *clientv3.Client
 	)
 	err = web.Start(ctx, l.(*net.TCPListener), log,
-		web.Step{Name: "the database", Again: ruledb.Unavailable, Do: func(ctx context.Context) (err error) {
-			store, err = postgres.Open(ctx, db, time.Now)
+		web.Step{Name: "the database", Again: ruledb.MayPass, Do: func(ctx context.Context) (err error) {
+			open := postgres.Open
+			if !s.Migrate {
+				open = postgres.OpenMigrated
+			}
+			store, err = open(ctx, db, time.Now)
 			return err
 		}},
 		web.Step{Name: "etcd", Again: etcdconn.Unavailable, Do: func(context.Context) (err error) {

@@ -30,12 +30,13 @@ import (
 const about = "turns transactions into rewards."
 
 type settings struct {
-	Port     config.Port      `env:"PORT" default:"8080" help:"TCP port of /health, /metrics and, for admins, /ops"`
+	Port     config.Port      `env:"PORT" default:"8080" help:"TCP port of /health, /readyz, /livez, /metrics and, for admins, /ops"`
 	Home     loyalty.Currency `env:"HOME_CURRENCY" default:"SGD" help:"the bank's currency, ISO 4217; it is part of every rule set"`
 	Timezone *time.Location   `env:"BANK_TIMEZONE" default:"Asia/Singapore" help:"the bank's time zone, fixed for the life of a reward store: its days are those of the index"`
 	Topic    string           `env:"TOPIC" default:"transaction" help:"the topic of transactions; its dead letters go to the topic of that name with .dlq"`
 	Group    string           `env:"CONSUMER_GROUP" default:"rewarder" help:"the consumer group of all rewarders"`
 	Instance string           `env:"GROUP_INSTANCE_ID,optional" help:"makes the rewarder a static member of the group; one of its own for each"`
+	Session  time.Duration    `env:"GROUP_SESSION_TIMEOUT" default:"10s" min:"6s" max:"30m" help:"how long the group waits for a rewarder that is silent before others get its partitions; with GROUP_INSTANCE_ID longer than a restart takes"`
 	Name     string           `env:"REWARDER_NAME,optional" help:"what it is called in the status; default: the host's name"`
 	Drain    time.Duration    `env:"SHUTDOWN_TIMEOUT" default:"10s" min:"1s" max:"45s" help:"how long writes under way may take when a partition is given back"`
 	Kafka    kafkaconn.Settings
@@ -44,9 +45,22 @@ type settings struct {
 	Identity web.Identity
 	Profiler profile.Settings
 	Portal   web.Portal
+	Migrate  bool `env:"DB_MIGRATE" default:"true" help:"whether the reward store's tables are brought up to date at the start; false: the command migrate does it, and the start waits until it has"`
 }
 
-func main() { daemon.Main("rewarder", about, run) }
+func main() {
+	daemon.Main("rewarder", about, run, daemon.NewCommand("migrate", "brings the reward store's tables up to date, and ends.", migrate))
+}
+
+// migration are the settings of a program that does nothing but migrate.
+type migration struct{ Store rewarddb.Settings }
+
+// migrate waits for the reward store as run does.
+func migrate(ctx context.Context, s *migration, log *slog.Logger) error {
+	return web.Take(ctx, log, web.Step{Name: "the reward store", Again: rewarddb.MayPass, Do: func(ctx context.Context) error {
+		return cassandra.Migrate(ctx, s.Store.Config(), log)
+	}})
+}
 
 func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	if s.Name == "" {
@@ -71,7 +85,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	// Kafka is not among them: the rewarder waits for it by itself.
 	err = web.Start(ctx, l.(*net.TCPListener), log,
 		web.Step{Name: "the reward store", Again: rewarddb.MayPass, Do: func(ctx context.Context) (err error) {
-			store, err = cassandra.Open(ctx, s.Store.Config(), cassandra.Options{Zone: s.Timezone, Log: log})
+			store, err = cassandra.Open(ctx, s.Store.Config(), cassandra.Options{Zone: s.Timezone, Migrated: !s.Migrate, Log: log})
 			return err
 		}},
 		web.Step{Name: "etcd", Again: etcdconn.Unavailable, Do: func(context.Context) (err error) {
@@ -95,6 +109,6 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 		Identify: s.Identity.Bearer(client, time.Now), Session: s.Profiler.Client("rewarder", client, time.Now).Session,
 	}
 	return rewarder.Run(ctx, rewarder.Config{
-		Brokers: s.Kafka.Brokers, Group: s.Group, Name: s.Name, Home: s.Home, Topic: s.Topic, InstanceID: s.Instance, DrainTimeout: s.Drain,
+		Brokers: s.Kafka.Brokers, Group: s.Group, Name: s.Name, Home: s.Home, Topic: s.Topic, InstanceID: s.Instance, SessionTimeout: s.Session, DrainTimeout: s.Drain,
 	}, rewarder.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Kafka: s.Kafka.Apply, Ops: service.Handler()})
 }
