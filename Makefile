@@ -81,7 +81,7 @@ needs-race:
 
 test-needs: needs needs-race bin/engines
 	@$(STEP) 'real engines are installed' bin/engines install
-	@$(STEP) 'tools of the tests are installed' go test -count=1 -run '^TestInstalled$$' ./local/images_test ./local/moto ./local/rie ./local/schemathesis_test ./local/workflows_test
+	@$(STEP) 'tools of the tests are installed' go test -count=1 -run '^TestInstalled$$' ./local/chart_test ./local/images_test ./local/moto ./local/rie ./local/schemathesis_test ./local/workflows_test
 
 bin/engines: needs
 	@go build -o bin/engines ./local/cmd/engines
@@ -112,7 +112,7 @@ unit:
 # What runs programs as processes of their own is left to e2e: the detector would not see into them. So is
 # schemathesis, whose own time is most of the test's.
 race:
-	@go test -race -short $$(go list $(PACKAGES) | grep -v -e '/local/emailer_test$$' -e '/local/images_test$$' -e '/local/lambda_test$$' -e '/local/ops_test$$' -e '/local/petrock_test$$' -e '/local/poison_test$$' -e '/local/rie$$' -e '/local/schemathesis_test$$' -e '/local/spine_test$$' -e '/local/workflows_test$$')
+	@go test -race -short $$(go list $(PACKAGES) | grep -v -e '/local/chart_test$$' -e '/local/emailer_test$$' -e '/local/images_test$$' -e '/local/lambda_test$$' -e '/local/ops_test$$' -e '/local/petrock_test$$' -e '/local/poison_test$$' -e '/local/rie$$' -e '/local/schemathesis_test$$' -e '/local/spine_test$$' -e '/local/workflows_test$$')
 e2e:
 	@go test -count=1 -timeout 20m ./local/...
 FUZZTIME ?= 10s

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -119,9 +120,16 @@ func values(t testing.TB, service, environment string, more ...string) []string 
 	return []string{"-f", ".chart/values/" + service + ".yaml", "-f", ".chart/environments/" + environment + ".yaml", "-f", file}
 }
 
+// rendered are the answers of Helm, which are the same for the same values.
+var rendered sync.Map
+
 // helmTemplate renders as README.md says to install.
 func helmTemplate(t testing.TB, service, environment string, more ...string) (string, error) {
 	t.Helper()
+	key := fmt.Sprintf("%q", append([]string{service, environment}, more...))
+	if out, ok := rendered.Load(key); ok {
+		return out.(string), nil
+	}
 	args := append([]string{"template", service, ".chart", "--namespace", "angelowl", "--kube-version", kubernetes}, values(t, service, environment, more...)...)
 	cmd := exec.CommandContext(t.Context(), helm(t), args...)
 	cmd.Dir = root
@@ -130,6 +138,7 @@ func helmTemplate(t testing.TB, service, environment string, more ...string) (st
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, &said)
 	}
+	rendered.Store(key, out.String())
 	return out.String(), nil
 }
 

@@ -16,6 +16,11 @@ import (
 //go:embed outbox.sql
 var outboxSchema string
 
+// Additive ends the names of migrations beside which a program that does not know them can work: what
+// they add may be left out by whoever writes, and nothing that was there changes. So a deployment can
+// go back behind them.
+const Additive = "_additive.sql"
+
 type migrationRow struct {
 	Name      string `gorm:"primaryKey"`
 	AppliedAt time.Time
@@ -42,7 +47,7 @@ func Migrated(ctx context.Context, db *gorm.DB, files fs.FS) error {
 // Migrate brings the schema up to date: the outbox's, then the .sql files of files in the order of
 // their names, each once, all in one transaction. Instances that start together may all call it.
 // A database that has migrations which this program does not know is refused: an older program must
-// not write to it. So is one whose user may not do what the program does; only a user with the
+// not write to it, unless all of them say by their names that it may (Additive). So is one whose user may not do what the program does; only a user with the
 // right to create tables can bring a schema up to date, another one can use it.
 func Migrate(ctx context.Context, db *gorm.DB, files fs.FS, clock func() time.Time) error {
 	err := bring(ctx, db, files, clock)
@@ -108,7 +113,7 @@ func bring(ctx context.Context, db *gorm.DB, files fs.FS, clock func() time.Time
 		}
 		known := append([]string{"0000_outbox.sql"}, names...)
 		for _, name := range applied {
-			if !slices.Contains(known, name) {
+			if !slices.Contains(known, name) && !strings.HasSuffix(name, Additive) {
 				return fmt.Errorf("the database has been through %s, which this program does not know; it needs a newer program", name)
 			}
 		}
