@@ -1,5 +1,8 @@
 {{- define "angelowl.name" -}}{{ required "service is needed: -f values/SERVICE.yaml" .Values.service }}{{- end }}
 
+{{- /* Whether the release is a program's. */}}
+{{- define "angelowl.program" -}}{{ if not (has .Values.service (list "monitoring" "secrets")) }}true{{ end }}{{- end }}
+
 {{- define "angelowl.labels" -}}
 {{ include "angelowl.selector" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

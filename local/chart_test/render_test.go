@@ -179,6 +179,9 @@ func find(t testing.TB, objects []object, kind string) object {
 	return objects[i]
 }
 
+// noProgram says whether a release is not a program's.
+func noProgram(service string) bool { return service == "monitoring" || service == "secrets" }
+
 // everywhere runs a test for each service in each environment.
 func everywhere(t *testing.T, f func(t *testing.T, service, environment string)) {
 	needsTools(t)
@@ -322,6 +325,8 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 		{"rewarder", `kafka.brokers=[]`, "kafka.brokers is needed"},
 		{"rewarder", `keda.secret=""`, "keda.secret is needed"},
 		{"ui", `api.origin=""`, "api.origin is needed"},
+		{"secrets", `externalSecrets.store=""`, "externalSecrets.store is needed"},
+		{"secrets", `externalSecrets.name=""`, "externalSecrets.name is needed"},
 		{"ui", `ingress.enabled=true`, "ingress.host is needed"},
 		{"ui", `gatewayRoute.enabled=true`, "gatewayRoute.gateway is needed"},
 	} {

@@ -161,7 +161,7 @@ func settingsWrong(known map[string]setting, objects []object) (wrong []string) 
 
 func TestSettings(t *testing.T) {
 	everywhere(t, func(t *testing.T, service, environment string) {
-		if service == "monitoring" {
+		if noProgram(service) {
 			return
 		}
 		for _, set := range [][]string{nil, optional} {
@@ -207,10 +207,58 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// wanted adds what a release's objects want of Secrets, as name/key.
+func wanted(t testing.TB, want map[string]bool, objects []object) {
+	t.Helper()
+	for _, spec := range pods(objects) {
+		_, refs := environment(objects, at(spec, "containers", 0))
+		for _, ref := range refs {
+			want[ref] = true
+		}
+	}
+	for _, o := range objects {
+		for _, ref := range list(o, "spec", "secretTargetRef") {
+			want[text(ref, "name")+"/"+text(ref, "key")] = true
+		}
+	}
+}
+
+// TestEverySecretHasAnOrigin: what the releases want of Secrets is what the release "secrets" has made, and no more.
+func TestEverySecretHasAnOrigin(t *testing.T) {
+	needsTools(t)
+	for _, environment := range names(t, "environments") {
+		want := map[string]bool{}
+		for _, service := range names(t, "values") {
+			_, objects := render(t, service, environment)
+			wanted(t, want, objects)
+		}
+		made := map[string]bool{}
+		origins := map[string]string{}
+		_, objects := render(t, "secrets", environment)
+		for _, o := range objects {
+			for _, d := range list(o, "spec", "data") {
+				id := text(o, "spec", "target", "name") + "/" + text(d, "secretKey")
+				made[id] = true
+				origin := text(d, "remoteRef", "key") + " " + text(d, "remoteRef", "property")
+				if other, twice := origins[origin]; twice {
+					t.Errorf("%s: %s and %s are one secret, %s", environment, other, id, origin)
+				}
+				origins[origin] = id
+				if !strings.Contains(origin, "angelowl-"+environment) {
+					t.Errorf("%s: %s comes from %s", environment, id, origin)
+				}
+			}
+		}
+		if len(want) < 10 || !maps.Equal(want, made) {
+			t.Errorf("%s: wanted are\n%q\nand made\n%q", environment, slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(made)))
+		}
+	}
+}
+
 // TestSafeByDefault: what a bank must choose to leave off is on.
 func TestSafeByDefault(t *testing.T) {
 	everywhere(t, func(t *testing.T, service, environment string) {
-		if service == "monitoring" {
+		if noProgram(service) {
 			return
 		}
 		_, objects := render(t, service, environment)

@@ -86,6 +86,9 @@ var definitions = []struct {
 		"config/crd/bases/keda.sh_scaledobjects.yaml",
 		"config/crd/bases/keda.sh_triggerauthentications.yaml",
 	}},
+	{"github.com/external-secrets/external-secrets@v0.20.4", "h1:HhNAjWfFEshhItphr28SGsHzf2bUP7uDAOVLg76uNAg=", []string{
+		"config/crds/bases/external-secrets.io_externalsecrets.yaml",
+	}},
 	{"sigs.k8s.io/gateway-api@v1.4.0", "h1:ZwlNM6zOHq0h3WUX2gfByPs2yAEsy/EenYJB78jpQfQ=", []string{
 		"config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
 	}},
