@@ -57,6 +57,11 @@ func policy(objects []object) (wrong []string) {
 					must(fmt.Sprint(at(c, "resources", of, what)) != "<nil>", "%s of %s is missing", what, of)
 				}
 			}
+			for _, e := range list(c, "env") {
+				soft, _ := strconv.Atoi(strings.TrimSuffix(text(e, "value"), "MiB"))
+				hard, _ := strconv.Atoi(strings.TrimSuffix(text(c, "resources", "limits", "memory"), "Mi"))
+				must(text(e, "name") != "GOMEMLIMIT" || soft > 0 && soft*100 <= hard*95, "Go's limit of memory, %d MiB, is not below the container's, %d MiB", soft, hard)
+			}
 			image := text(c, "image")
 			must(strings.Contains(image, "@sha256:") || strings.Contains(image[strings.LastIndex(image, "/")+1:], ":") && !strings.HasSuffix(image, ":latest"),
 				"its image %s is not one of a version", image)
@@ -208,6 +213,7 @@ func TestPolicySees(t *testing.T) {
 		{"Deployment", below(container, "readinessProbe"), nil, "readinessProbe is missing"},
 		{"Deployment", below(container, "livenessProbe"), nil, "livenessProbe is missing"},
 		{"Deployment", below(container, "livenessProbe", "httpGet", "path"), "/health", "alive and ready are the same"},
+		{"Deployment", below(container, "resources", "limits", "memory"), "341Mi", "Go's limit of memory, 340 MiB, is not below"},
 		{"Job", below(container, "resources"), nil, "cpu of limits is missing"},
 		{"Job", below(container, "securityContext"), nil, "its root file system"},
 		{"Job", below(pod, "restartPolicy"), "OnFailure", "restarted in place"},
