@@ -397,6 +397,40 @@ func TestRewardersComeAndGo(t *testing.T) {
 	}
 }
 
+// members says how many are in the group, and its state.
+func (w *world) members() (int, string) {
+	admin, err := sarama.NewClusterAdminFromClient(w.kafka) // not closed: that would close the client
+	w.must(err)
+	groups, err := admin.DescribeConsumerGroups([]string{group})
+	w.must(err)
+	return len(groups[0].Members), groups[0].State
+}
+
+// TestReadyOnceItHasJoined: whoever restarts rewarders one after another sees when the next one may be.
+func TestReadyOnceItHasJoined(t *testing.T) {
+	w := newWorld(t, 1)
+	w.rules()
+	lost := w.start("lost", func(c *rewarder.Config) { c.Brokers = []string{"127.0.0.1:1"} })
+	w.eventually("it has looked for the broker", func() bool { return lost.status().State == "paused" })
+	if got := lost.get("/readyz"); got != "{\"status\":\"joining the consumer group\"}\n" {
+		t.Errorf("without a broker: %s", got)
+	}
+	if got := lost.get("/livez"); got != "{\"status\":\"alive\"}\n" {
+		t.Errorf("without a broker: %s", got)
+	}
+	a := w.start("a")
+	w.eventually("it is ready", func() bool { return a.get("/readyz") == "{\"status\":\"ready\"}\n" })
+	// A store that is out is no reason to hold up a restart, or to stop one.
+	w.store.out.Store(true)
+	w.produce(many(0, 10)...)
+	w.eventually("it pauses", func() bool { return a.status().State == "paused" })
+	if got := a.get("/readyz"); got != "{\"status\":\"ready\"}\n" {
+		t.Errorf("without its store: %s", got)
+	}
+	w.store.out.Store(false)
+	w.done()
+}
+
 // TestAStaticMemberKeepsItsPartitions: a rewarder that restarts within the session's time gets back what
 // it had, and the others' partitions never move.
 func TestAStaticMemberKeepsItsPartitions(t *testing.T) {
@@ -423,6 +457,9 @@ func TestAStaticMemberKeepsItsPartitions(t *testing.T) {
 		produce()
 		a.stop()
 		produce() // b goes on with its own, and takes none of a's
+		if members, state := w.members(); members != 2 || state != "Stable" {
+			t.Fatalf("while it is away the group is %s, with %d members", state, members)
+		}
 		if now := has(b); !slices.Equal(now, hadB) {
 			t.Fatalf("the other one has %d while it is away, and had %d", now, hadB)
 		}
