@@ -186,7 +186,7 @@ DB_MIGRATE: "false"
 {{- if eq $v.shutdown.by "program" }}
 SHUTDOWN_DELAY: {{ printf "%ds" (int $v.shutdown.delay) | quote }}
 {{- end }}
-{{- if ne $v.shutdown.by "sleep" }}
+{{- if ne $v.service "ui" }}
 SHUTDOWN_TIMEOUT: {{ printf "%ds" (int $v.shutdown.timeout) | quote }}
 {{- end }}
 {{- range $name, $value := $v.settings }}

@@ -246,7 +246,7 @@ func TestPolicySees(t *testing.T) {
 // TestInternalPorts: what services ask one another is open to those who ask, by name, and to the lambdas' addresses.
 func TestInternalPorts(t *testing.T) {
 	needsTools(t)
-	asks := map[string][]string{"profiler": {"campaignex", "informer"}, "informer": nil}
+	asks := map[string][]string{"profiler": {"campaignex", "informer", "rewarder"}, "informer": nil}
 	for _, service := range names(t, "values") {
 		_, objects := render(t, service, "production",
 			`networkPolicy={"loadBalancers":{"cidrs":["10.1.0.0/16"]},"lambdas":{"cidrs":["10.2.0.0/16"]},"prometheus":{"namespaces":["monitoring"]}}`)
@@ -339,12 +339,16 @@ func rolling(objects []object) (wrong []string) {
 			if id != "metadata.name" {
 				complain("%s: it is no static member by its pod's name", o.id())
 			}
-			// It ends, is scheduled, has its image, starts and joins.
-			if session := seconds("GROUP_SESSION_TIMEOUT"); session < grace+60 {
-				complain("%s: a restart may take %d s and a minute, and the group waits %d s", o.id(), grace, session)
+			// While it waits for load balancers it works. Then it ends, is scheduled, has its image, starts and joins.
+			delay := number(container, "lifecycle", "preStop", "sleep", "seconds")
+			if delay < 10 {
+				complain("%s: it closes %d s after it was told to end; load balancers have not left it out by then", o.id(), delay)
 			}
-			if drain := seconds("SHUTDOWN_TIMEOUT"); grace < drain+5 {
-				complain("%s: it is killed after %d s, and its drain takes %d s", o.id(), grace, drain)
+			if session := seconds("GROUP_SESSION_TIMEOUT"); session < grace-delay+60 {
+				complain("%s: a restart may take %d s and a minute, and the group waits %d s", o.id(), grace-delay, session)
+			}
+			if drain := seconds("SHUTDOWN_TIMEOUT"); drain == 0 || grace < delay+drain+5 {
+				complain("%s: it is killed after %d s, and needs %d s", o.id(), grace, delay+drain+5)
 			}
 			if text(container, "readinessProbe", "httpGet", "path") != "/readyz" {
 				complain("%s: the next one restarts before it has joined the group", o.id())
@@ -370,6 +374,7 @@ func TestRollingRestart(t *testing.T) {
 		{"ui", `shutdown={"by":"none"}`, "it closes 0 s after"},
 		{"rewarder", `settings={"GROUP_SESSION_TIMEOUT":"30s"}`, "the group waits 30 s"},
 		{"rewarder", `shutdown={"margin":60}`, "the group waits 90 s"},
+		{"rewarder", `shutdown={"by":"none"}`, "it closes 0 s after"},
 		{"rewarder", `probes={"ready":"/health"}`, "before it has joined the group"},
 		{"rewarder", `uses=["etcd"]`, "no static member"},
 	} {
@@ -455,7 +460,7 @@ func TestServicesFindOneAnother(t *testing.T) {
 			}
 		}
 	}
-	if asked != 6 {
-		t.Errorf("%d addresses of services are set, want 6", asked)
+	if asked != 9 {
+		t.Errorf("%d addresses of services are set, want 9", asked)
 	}
 }
