@@ -1,0 +1,1 @@
+output "name" { value = aws_budgets_budget.this.name }

@@ -1,0 +1,1 @@
+output "names" { value = sort(keys(aws_scheduler_schedule.this)) }

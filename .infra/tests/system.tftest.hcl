@@ -1,0 +1,8 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+run "staging" {
+  variables {
+  }
+}
