@@ -33,8 +33,6 @@ run "names_that_are_none" {
   command = plan
   variables {
     environment = "Production!"
-    repository  = "example-bank/*"
-    domain      = "https://bank.example"
     log_days    = 7
   }
   expect_failures = [var.environment, var.log_days]

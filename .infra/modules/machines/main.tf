@@ -13,7 +13,7 @@ locals {
     zone    = var.zones[i]
     address = cidrhost(var.cidrs[i], var.host)
   } }
-  addresses = [for m in local.members : m.address]
+  region = split(":", var.disks_key_arn)[3]
 }
 
 resource "aws_security_group" "this" {
@@ -210,20 +210,20 @@ resource "aws_iam_role_policy" "snapshots" {
         Sid      = "CopyDisks"
         Effect   = "Allow"
         Action   = ["ec2:CreateSnapshot"]
-        Resource = concat([for v in aws_ebs_volume.data : v.arn], ["arn:${data.aws_partition.this.partition}:ec2:*::snapshot/*"])
+        Resource = concat([for v in aws_ebs_volume.data : v.arn], ["arn:${data.aws_partition.this.partition}:ec2:${local.region}::snapshot/*"])
       },
       {
         Sid       = "ForgetOldCopies"
         Effect    = "Allow"
         Action    = ["ec2:DeleteSnapshot"]
-        Resource  = "arn:${data.aws_partition.this.partition}:ec2:*::snapshot/*"
+        Resource  = "arn:${data.aws_partition.this.partition}:ec2:${local.region}::snapshot/*"
         Condition = { StringEquals = { "aws:ResourceTag/Backup" = "${var.name}-${var.role}" } }
       },
       {
         Sid       = "NameCopies"
         Effect    = "Allow"
         Action    = ["ec2:CreateTags"]
-        Resource  = "arn:${data.aws_partition.this.partition}:ec2:*::snapshot/*"
+        Resource  = "arn:${data.aws_partition.this.partition}:ec2:${local.region}::snapshot/*"
         Condition = { StringEquals = { "ec2:CreateAction" = "CreateSnapshot" } }
       },
     ]

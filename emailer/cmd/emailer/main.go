@@ -18,6 +18,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
 	"github.com/angelowl-loyalties/app/loyalty/mail/mailer"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
+	"github.com/angelowl-loyalties/app/loyalty/secrets"
 )
 
 //go:generate go test -run ^TestDocs$ -update
@@ -57,6 +58,10 @@ func (s *settings) Check() (out []config.Problem) {
 func main() {
 	log := daemon.Logger(os.Stderr, "emailer")
 	var s settings
+	if err := secrets.Fetch(context.Background()); err != nil {
+		log.Error("fetching the secrets that the settings name", "error", err)
+		os.Exit(1)
+	}
 	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
 		os.Exit(2)
 	}

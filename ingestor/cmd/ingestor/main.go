@@ -23,6 +23,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/config"
 	"github.com/angelowl-loyalties/app/loyalty/daemon"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
+	"github.com/angelowl-loyalties/app/loyalty/secrets"
 )
 
 //go:generate go test -run ^TestDocs$ -update
@@ -42,6 +43,10 @@ type settings struct {
 func main() {
 	log := daemon.Logger(os.Stderr, "ingestor")
 	var s settings
+	if err := secrets.Fetch(context.Background()); err != nil {
+		log.Error("fetching the secrets that the settings name", "error", err)
+		os.Exit(1)
+	}
 	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
 		os.Exit(2)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/rewarddb"
+	"github.com/angelowl-loyalties/app/loyalty/secrets"
 	"github.com/angelowl-loyalties/app/loyalty/token"
 )
 
@@ -51,6 +52,10 @@ type settings struct {
 func main() {
 	log := daemon.Logger(os.Stderr, "uploads")
 	var s settings
+	if err := secrets.Fetch(context.Background()); err != nil {
+		log.Error("fetching the secrets that the settings name", "error", err)
+		os.Exit(1)
+	}
 	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
 		os.Exit(2)
 	}

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/config"
 	"github.com/angelowl-loyalties/app/loyalty/daemon"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
+	"github.com/angelowl-loyalties/app/loyalty/secrets"
 	"github.com/angelowl-loyalties/app/passworder"
 )
 
@@ -27,6 +29,10 @@ const mailTime = time.Minute
 func main() {
 	log := daemon.Logger(os.Stderr, "passworder")
 	var s settings
+	if err := secrets.Fetch(context.Background()); err != nil {
+		log.Error("fetching the secrets that the settings name", "error", err)
+		os.Exit(1)
+	}
 	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
 		os.Exit(2)
 	}

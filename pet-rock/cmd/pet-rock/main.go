@@ -21,6 +21,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/config"
 	"github.com/angelowl-loyalties/app/loyalty/daemon"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
+	"github.com/angelowl-loyalties/app/loyalty/secrets"
 	petrock "github.com/angelowl-loyalties/app/pet-rock"
 )
 
@@ -41,6 +42,10 @@ type settings struct {
 func main() {
 	log := daemon.Logger(os.Stderr, "pet-rock")
 	var s settings
+	if err := secrets.Fetch(context.Background()); err != nil {
+		log.Error("fetching the secrets that the settings name", "error", err)
+		os.Exit(1)
+	}
 	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
 		os.Exit(2)
 	}

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/daemon"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
+	"github.com/angelowl-loyalties/app/loyalty/secrets"
 	"github.com/angelowl-loyalties/app/loyalty/token"
 )
 
@@ -51,6 +53,10 @@ func (s *settings) Check() []config.Problem {
 func main() {
 	log := daemon.Logger(os.Stderr, "publish-single")
 	var s settings
+	if err := secrets.Fetch(context.Background()); err != nil {
+		log.Error("fetching the secrets that the settings name", "error", err)
+		os.Exit(1)
+	}
 	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
 		os.Exit(2)
 	}
