@@ -13,7 +13,8 @@ locals {
     uploads        = { memory = 512, timeout = 900, egress = [443, 8443, 9443, 9042, 9096], s3 = true, mail = false, asynchronous = null }
   }
 
-  function_arns = { for f in local.lambdas : f => "arn:aws:lambda:${var.region}:${local.account}:function:${local.name}-${f}" }
+  # Written out, since pet-rock calls passworder and the two are of one module.
+  passworder_arn = "arn:aws:lambda:${var.region}:${local.account}:function:${local.name}-passworder:live"
 
   profiler = "https://${module.front.hosts["profiler"]}"
   inside   = "https://${module.inside.hosts["profiler-inside"]}"
@@ -28,7 +29,7 @@ locals {
       PROFILER_ENDPOINT          = local.profiler
       PROFILER_INTERNAL_ENDPOINT = local.inside
     }
-    portal = { PORTAL_ORIGIN = var.portal_origin }
+    portal = { PORTAL_ORIGIN = local.portal_origin }
     kafka  = { BROKER_HOST = module.kafka.brokers, BROKER_TLS = "true", BROKER_SASL = "SCRAM-SHA-512" }
     cassandra = {
       DB_CONN_STRING = join(",", module.cassandra.hosts)
@@ -52,7 +53,7 @@ locals {
     emailer        = merge(local.bank.zone, local.bank.portal, local.bank.topic, local.bank.group, local.bank.profiler, local.bank.kafka, local.bank.mail, { API_ORIGIN = "https://api.${var.domain}", INFORMER_INTERNAL_ENDPOINT = "https://${module.inside.hosts["informer-inside"]}", SEND_RATE = tostring(var.send_rate), BROKER_USERNAME = "emailer" })
     ingestor       = merge(local.bank.home, local.bank.topic, local.bank.kafka, { REPORT_BUCKET = module.storage.names["reports"], SPEND_BUCKET = module.storage.names["spend"], BROKER_USERNAME = "ingestor" })
     passworder     = local.bank.profiler
-    pet-rock       = merge(local.bank.profiler, { REPORT_BUCKET = module.storage.names["reports"], PASSWORDER_FUNCTION = local.function_arns["passworder"] })
+    pet-rock       = merge(local.bank.profiler, { REPORT_BUCKET = module.storage.names["reports"], PASSWORDER_FUNCTION = local.passworder_arn })
     publish-single = merge(local.bank.home, local.bank.topic, local.bank.keys, local.bank.profiler, local.bank.portal, local.bank.kafka, { REQUIRE_MERCHANT_LIMITS = "true", BROKER_USERNAME = "publish-single" })
     uploads        = merge(local.bank.home, local.bank.topic, local.bank.group, local.bank.keys, local.bank.profiler, local.bank.portal, local.bank.kafka, local.bank.cassandra, { SPEND_BUCKET = module.storage.names["spend"], USER_BUCKET = module.storage.names["users"], REPORT_BUCKET = module.storage.names["reports"], BROKER_USERNAME = "uploads", DB_USER = "uploads" })
   }
@@ -102,7 +103,7 @@ locals {
       { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [local.buckets["users"], local.buckets["reports"]] },
       { Sid = "ReadUsers", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.buckets["users"]}/*"] },
       { Sid = "Reports", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = ["${local.buckets["reports"]}/*"] },
-      { Sid = "FirstPasswords", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = [local.function_arns["passworder"]] },
+      { Sid = "FirstPasswords", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = [local.passworder_arn] },
     ]
     publish-single = []
     uploads = [

@@ -7,11 +7,13 @@ locals {
   name    = "angelowl-${var.environment}"
   account = data.aws_caller_identity.this.account_id
 
+  portal_origin = "https://portal.${var.domain}"
+
   services = ["campaignex", "informer", "profiler", "rewarder"]
   lambdas  = ["authorizer", "emailer", "ingestor", "passworder", "pet-rock", "publish-single", "uploads"]
 
   # Who uses what. A user of an engine, a secret and a way through the network follow from a name here.
-  kafka_users     = ["emailer", "ingestor", "publish-single", "rewarder", "uploads"]
+  kafka_users     = ["emailer", "ingestor", "keda", "publish-single", "rewarder", "uploads"]
   cassandra_users = ["informer", "rewarder", "uploads"]
   etcd_users      = ["campaignex", "profiler", "rewarder"]
   postgres_users  = ["campaignex", "profiler"]
@@ -31,7 +33,7 @@ locals {
       "etcd/root"                = "etcd's password of root"
       "profiler/data-key"        = "DATA_KEY; keep a copy apart from the database's backups"
       "profiler/service-secrets" = "SERVICE_SECRETS: all that is in */client"
-      "profiler/admin-password"  = "the first admin's first password"
+      "ui/session"               = "what the portal seals its sessions with"
     },
   )
 
@@ -97,12 +99,12 @@ module "storage" {
   name          = local.name
   account       = local.account
   key_arn       = module.keys.arns["files"]
-  portal_origin = var.portal_origin
+  portal_origin = local.portal_origin
   report_days   = var.report_days
   force_destroy = !var.protect
   readers = {
-    spend = module.lambda["ingestor"].arn
-    users = module.lambda["pet-rock"].arn
+    spend = { function = module.lambda["ingestor"].name, alias = module.lambda["ingestor"].alias, arn = module.lambda["ingestor"].arn }
+    users = { function = module.lambda["pet-rock"].name, alias = module.lambda["pet-rock"].alias, arn = module.lambda["pet-rock"].arn }
   }
 }
 
@@ -212,6 +214,7 @@ module "front" {
     campaignex = { port = 8444, target = 8080, health = 8080 }
     informer   = { port = 8445, target = 8080, health = 8080 }
     profiler   = { port = 8443, target = 8080, health = 8080 }
+    rewarder   = { port = 8446, target = 8080, health = 8080 }
   }
   # Lambdas and services sign in, ask for keys and ask profiler here too.
   clients = merge({ cluster = module.cluster.security_group, authorizer = local.lambda_groups["authorizer"] },
@@ -248,15 +251,29 @@ module "gateway" {
   account         = local.account
   openapi         = "${path.root}/api/openapi.yaml"
   host            = "api.${var.domain}"
-  portal_origin   = var.portal_origin
+  portal_origin   = local.portal_origin
   balancer_arn    = module.front.arn
   certificate_arn = module.dns.api_certificate_arn
   zone_id         = module.dns.zone_id
   logs_key_arn    = module.keys.arns["logs"]
   log_days        = var.log_days
-  functions       = { for f in ["authorizer", "publish-single", "uploads"] : f => { name = module.lambda[f].name, arn = module.lambda[f].arn } }
+  functions       = { for f in ["authorizer", "publish-single", "uploads"] : f => { name = module.lambda[f].name, alias = module.lambda[f].alias, arn = module.lambda[f].arn } }
   services        = module.front.hosts
   firewall        = var.firewall
+}
+
+module "portal" {
+  source                 = "./modules/portal"
+  name                   = local.name
+  vpc_id                 = module.network.vpc_id
+  subnets                = module.network.public_subnets
+  cluster_security_group = module.cluster.security_group
+  certificate_arn        = module.dns.portal_certificate_arn
+  zone_id                = module.dns.zone_id
+  host                   = "portal.${var.domain}"
+  firewall               = var.firewall
+  firewall_arn           = module.gateway.firewall_arn
+  protect                = var.protect
 }
 
 module "mail" {
@@ -291,7 +308,7 @@ module "delivery" {
   repository      = var.repository
   provider_arn    = var.github_provider_arn
   repository_arns = values(module.registry.arns)
-  function_arns   = [for f in local.lambdas : module.lambda[f].arn]
+  function_arns   = [for f in local.lambdas : module.lambda[f].function_arn]
   cluster_name    = module.cluster.name
   cluster_arn     = module.cluster.arn
 }

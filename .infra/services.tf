@@ -1,32 +1,7 @@
-# What the services in Kubernetes get: a role, settings and secrets. `terraform output -json services` has them for
-# the chart.
+# What the services in Kubernetes get: a role, secrets by name, and the values that the chart takes of what is made
+# here (.chart/environments, `terraform output -raw chart_values`).
 
 locals {
-  files_in_pods = "/etc/angelowl/authorities"
-
-  etcd = {
-    ETCD_ENDPOINTS = join(",", module.etcd.endpoints)
-    ETCD_CA_FILE   = "${local.files_in_pods}/angelowl.pem"
-  }
-
-  service_settings = {
-    campaignex = merge(local.bank.home, local.bank.zone, local.bank.keys, local.bank.profiler, local.bank.portal, local.etcd, {
-      DB_CONN_STRING = "postgres://${module.postgres.address}:5432/campaignex?sslmode=verify-full&sslrootcert=${local.files_in_pods}/rds.pem"
-      DB_USER        = "campaignex", ETCD_USERNAME = "campaignex"
-    })
-    informer = merge(local.bank.home, local.bank.zone, local.bank.keys, local.bank.profiler, local.bank.portal, local.bank.cassandra, {
-      DB_USER = "informer", DB_CA_FILE = "${local.files_in_pods}/angelowl.pem"
-    })
-    profiler = merge(local.bank.zone, local.bank.portal, local.bank.mail, local.etcd, {
-      DB_CONN_STRING = "postgres://${module.postgres.address}:5432/profiler?sslmode=verify-full&sslrootcert=${local.files_in_pods}/rds.pem"
-      DB_USER        = "profiler", ETCD_USERNAME = "profiler", ADMIN_EMAIL = var.admin_email
-      JWT_KMS_KEY_ID = join(",", module.keys.token_key_arns), AWS_REGION = var.region
-    })
-    rewarder = merge(local.bank.home, local.bank.zone, local.bank.topic, local.bank.group, local.bank.kafka, local.bank.cassandra, local.etcd, {
-      BROKER_USERNAME = "rewarder", DB_USER = "rewarder", ETCD_USERNAME = "rewarder", DB_CA_FILE = "${local.files_in_pods}/angelowl.pem"
-    })
-  }
-
   # By the variable that a secret fills.
   service_secrets = {
     campaignex = merge(local.client["campaignex"], {
@@ -34,9 +9,8 @@ locals {
     })
     informer = merge(local.client["informer"], { DB_PASS = module.secrets.arns["informer/cassandra"] })
     profiler = {
-      DB_PASS        = module.secrets.arns["profiler/postgres"], ETCD_PASSWORD = module.secrets.arns["profiler/etcd"]
-      DATA_KEY       = module.secrets.arns["profiler/data-key"], SERVICE_SECRETS = module.secrets.arns["profiler/service-secrets"]
-      ADMIN_PASSWORD = module.secrets.arns["profiler/admin-password"]
+      DB_PASS  = module.secrets.arns["profiler/postgres"], ETCD_PASSWORD = module.secrets.arns["profiler/etcd"]
+      DATA_KEY = module.secrets.arns["profiler/data-key"], SERVICE_SECRETS = module.secrets.arns["profiler/service-secrets"]
     }
     rewarder = merge(local.kafka_secret["rewarder"], {
       DB_PASS = module.secrets.arns["rewarder/cassandra"], ETCD_PASSWORD = module.secrets.arns["rewarder/etcd"]
@@ -53,7 +27,39 @@ locals {
     rewarder = []
   }
 
-  target_groups = merge(module.front.target_groups, module.inside.target_groups)
+  # By service and port, as the chart's targetGroups.
+  target_groups = {
+    campaignex = { public = module.front.target_groups["campaignex"] }
+    informer   = { public = module.front.target_groups["informer"], internal = module.inside.target_groups["informer-inside"] }
+    profiler   = { public = module.front.target_groups["profiler"], internal = module.inside.target_groups["profiler-inside"] }
+    rewarder   = { public = module.front.target_groups["rewarder"] }
+    ui         = { public = module.portal.target_group }
+  }
+
+  chart_values = {
+    environment = var.environment
+    image       = { registry = split("/", module.registry.urls["profiler"])[0] }
+    aws         = { region = var.region }
+    bank        = { homeCurrency = var.home_currency, timezone = var.timezone }
+    portal      = { origin = local.portal_origin, uploadOrigin = "https://${module.storage.names["spend"]}.s3.${var.region}.amazonaws.com" }
+    api         = { origin = module.gateway.origin }
+    keys        = { kms = module.keys.token_key_arns }
+    mail        = { from = var.mail_from, ses = { region = var.region, configurationSet = module.mail.configuration_set } }
+    # Pods find one another by their names within the cluster, where the nodes' network cards encrypt.
+    postgres  = { host = module.postgres.address, ca = { configMap = "postgres-ca" } }
+    etcd      = { endpoints = module.etcd.endpoints, ca = { configMap = "engines-ca" } }
+    kafka     = { brokers = split(",", module.kafka.brokers), partitions = var.kafka.partitions }
+    cassandra = { nodes = module.cassandra.hosts, ca = { configMap = "engines-ca" }, localDC = var.region }
+    keda      = { secret = "keda-kafka" }
+    # Behind an NLB, which goes on sending for that long.
+    shutdown = { delay = 45 }
+    networkPolicy = {
+      loadBalancers = { cidrs = concat(module.network.private_cidrs, module.network.public_cidrs) }
+      lambdas       = { cidrs = module.network.private_cidrs }
+      engines       = module.network.data_cidrs
+      https         = ["0.0.0.0/0"]
+    }
+  }
 }
 
 module "roles" {
@@ -65,14 +71,15 @@ module "roles" {
   secret_keys = [module.keys.arns["secrets"], module.keys.arns["store"]]
   services = merge(
     { for s in local.services : s => {
-      namespace = var.namespace, account = s, secrets = concat(values(local.service_secrets[s]), [local.authority]), statements = [for x in local.service_statements[s] : jsonencode(x)]
+      namespace = var.namespace, account = s, secrets = concat(values(local.service_secrets[s]), s == "rewarder" ? [module.secrets.kafka_arns["keda"]] : []), statements = [for x in local.service_statements[s] : jsonencode(x)]
     } },
     {
+      ui = { namespace = var.namespace, account = "ui", secrets = [module.secrets.arns["ui/session"]], statements = [] }
       # Puts pods into the load balancers' target groups, and does nothing else.
       load-balancer-controller = {
         namespace = "kube-system", account = "aws-load-balancer-controller", secrets = []
         statements = [for x in [
-          { Sid = "Targets", Effect = "Allow", Action = ["elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"], Resource = values(local.target_groups) },
+          { Sid = "Targets", Effect = "Allow", Action = ["elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"], Resource = flatten([for g in values(local.target_groups) : values(g)]) },
           # Reading of load balancers and of the network knows no resources.
           { Sid = "LookAtLoadBalancers", Effect = "Allow", Resource = "*", Action = [
             "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth", "elasticloadbalancing:DescribeTargetGroupAttributes",

@@ -24,12 +24,7 @@ variable "cidr" {
 
 variable "domain" {
   type        = string
-  description = "the domain of this environment, such as rewards.bank.example; the API is api.DOMAIN"
-}
-
-variable "portal_origin" {
-  type        = string
-  description = "where the portal is, https://host"
+  description = "the domain of this environment, such as rewards.bank.example; the API is api.DOMAIN, the portal portal.DOMAIN"
 }
 
 variable "mail_from" {
@@ -39,11 +34,6 @@ variable "mail_from" {
     condition     = can(regex("@[a-z0-9.-]+>?$", var.mail_from))
     error_message = "mail_from is an address, with or without a name before it."
   }
-}
-
-variable "admin_email" {
-  type        = string
-  description = "the first admin's address"
 }
 
 variable "alarm_emails" {
@@ -117,7 +107,7 @@ variable "cluster" {
 }
 
 variable "kafka" {
-  type = object({ version = string, instance_type = string, brokers = number, disk_gib = number, disk_max_gib = number })
+  type = object({ version = string, instance_type = string, brokers = number, partitions = number, disk_gib = number, disk_max_gib = number })
 }
 
 variable "postgres" {

@@ -28,6 +28,7 @@ kafka = {
   version       = "3.9.x.kraft"
   instance_type = "kafka.m7g.large"
   brokers       = 3
+  partitions    = 12
   disk_gib      = 100
   disk_max_gib  = 500
 }

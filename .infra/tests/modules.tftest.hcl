@@ -114,7 +114,7 @@ run "storage" {
     key_arn       = "arn:aws:kms:ap-southeast-1:000000000000:key/files"
     portal_origin = "https://portal.bank.example"
     report_days   = 400
-    readers       = { spend = "arn:aws:lambda:ap-southeast-1:000000000000:function:i" }
+    readers       = { spend = { function = "i", alias = "live", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:i:live" } }
   }
   assert {
     condition     = alltrue([for k in ["spend", "users"] : aws_s3_bucket_lifecycle_configuration.this[k].rule[0].expiration[0].days == 7])
@@ -141,7 +141,7 @@ run "storage_of_others" {
     key_arn       = "arn:aws:kms:ap-southeast-1:000000000000:key/files"
     portal_origin = "https://portal.bank.example"
     report_days   = 400
-    readers       = { reports = "arn:aws:lambda:ap-southeast-1:000000000000:function:i" }
+    readers       = { reports = { function = "i", alias = "live", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:i:live" } }
   }
   expect_failures = [var.readers]
 }
@@ -531,11 +531,11 @@ run "gateway" {
     log_days        = 30
     firewall        = true
     functions = {
-      authorizer     = { name = "a", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:a" }
-      publish-single = { name = "p", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:p" }
-      uploads        = { name = "u", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:u" }
+      authorizer     = { name = "a", alias = "live", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:a" }
+      publish-single = { name = "p", alias = "live", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:p" }
+      uploads        = { name = "u", alias = "live", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:u" }
     }
-    services = { profiler = "profiler.internal:8443", campaignex = "campaignex.internal:8444", informer = "informer.internal:8445" }
+    services = { profiler = "profiler.internal:8443", campaignex = "campaignex.internal:8444", informer = "informer.internal:8445", rewarder = "rewarder.internal:8446" }
   }
   assert {
     condition     = !strcontains(output.body, "http://profiler.internal") && strcontains(output.body, "https://profiler.internal:8443/auth/login")
@@ -574,11 +574,11 @@ run "gateway_for_all" {
     log_days        = 30
     firewall        = true
     functions = {
-      authorizer     = { name = "a", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:a" }
-      publish-single = { name = "p", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:p" }
-      uploads        = { name = "u", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:u" }
+      authorizer     = { name = "a", alias = "live", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:a" }
+      publish-single = { name = "p", alias = "live", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:p" }
+      uploads        = { name = "u", alias = "live", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:u" }
     }
-    services = { profiler = "profiler.internal:8443", campaignex = "campaignex.internal:8444", informer = "informer.internal:8445" }
+    services = { profiler = "profiler.internal:8443", campaignex = "campaignex.internal:8444", informer = "informer.internal:8445", rewarder = "rewarder.internal:8446" }
   }
   expect_failures = [var.portal_origin]
 }
@@ -634,6 +634,29 @@ run "schedules" {
   assert {
     condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[0].Resource == ["arn:aws:lambda:ap-southeast-1:000000000000:function:i"]
     error_message = "The schedule starts what it is for."
+  }
+}
+
+run "portal" {
+  command = plan
+  module {
+    source = "./modules/portal"
+  }
+  variables {
+    name                   = "angelowl-test"
+    vpc_id                 = "vpc-1"
+    subnets                = ["subnet-a", "subnet-b"]
+    cluster_security_group = "sg-1"
+    certificate_arn        = "arn:aws:acm:ap-southeast-1:000000000000:certificate/mock"
+    zone_id                = "Z1"
+    firewall               = true
+    firewall_arn           = "arn:aws:wafv2:ap-southeast-1:000000000000:regional/webacl/mock/0"
+    host                   = "portal.bank.example"
+    protect                = true
+  }
+  assert {
+    condition     = aws_lb_listener.this.protocol == "HTTPS" && aws_lb.this.drop_invalid_header_fields
+    error_message = "The portal is had by TLS alone."
   }
 }
 

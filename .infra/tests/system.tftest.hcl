@@ -10,12 +10,10 @@ variables {
     cassandra = "0000000000000000000000000000000000000000000000000000000000000000"
     etcd      = "0000000000000000000000000000000000000000000000000000000000000000"
   }
-  domain        = "rewards.bank.example"
-  portal_origin = "https://portal.rewards.bank.example"
-  mail_from     = "Example Bank <rewards@rewards.bank.example>"
-  admin_email   = "admin@bank.example"
-  alarm_emails  = ["oncall@bank.example"]
-  repository    = "example-bank/angelowl"
+  domain       = "rewards.bank.example"
+  mail_from    = "Example Bank <rewards@rewards.bank.example>"
+  alarm_emails = ["oncall@bank.example"]
+  repository   = "example-bank/angelowl"
 }
 
 run "production" {

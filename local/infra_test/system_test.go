@@ -140,7 +140,7 @@ func TestSystem(t *testing.T) {
 // names: two environments of one account must not meet.
 func names(t *testing.T, s system) {
 	// Those whose names are paths, AWS's or the domain's: the next loop and other tests look at them.
-	free := regexp.MustCompile(`^aws_(ecr_repository_policy|route53_record|lambda_permission|iam_role_policy|scheduler_schedule|eks_addon|kms_alias|sesv2_email_identity|lb_target_group|cloudwatch_log_group|secretsmanager_secret|route53_zone)$`)
+	free := regexp.MustCompile(`^aws_(default_security_group|ecr_repository_policy|route53_record|lambda_permission|iam_role_policy|scheduler_schedule|eks_addon|kms_alias|sesv2_email_identity|lb_target_group|cloudwatch_log_group|secretsmanager_secret|route53_zone)$`)
 	for _, r := range s.resources {
 		if free.MatchString(r.Type) {
 			continue
@@ -400,7 +400,10 @@ func encryption(t *testing.T, s system) {
 		r.want(t, true, "encrypted")
 	}
 	for _, r := range s.of(t, "aws_lb_listener") {
-		r.want(t, "TLS", "protocol")
+		if p := r.at("protocol"); p != "TLS" && p != "HTTPS" {
+			t.Errorf("%s speaks %s", r.Address, p)
+		}
+		r.want(t, "ELBSecurityPolicy-TLS13-1-2-2021-06", "ssl_policy")
 		r.set(t, "certificate_arn")
 	}
 	for _, r := range s.of(t, "aws_msk_cluster") {
@@ -429,7 +432,7 @@ func encryption(t *testing.T, s system) {
 
 func network(t *testing.T, s system) {
 	for _, r := range s.of(t, "aws_vpc_security_group_ingress_rule") {
-		if fmt.Sprint(r.at("cidr_ipv4")) == "0.0.0.0/0" || r.at("cidr_ipv6") != nil {
+		if (fmt.Sprint(r.at("cidr_ipv4")) == "0.0.0.0/0" || r.at("cidr_ipv6") != nil) && r.Address != "module.portal.aws_vpc_security_group_ingress_rule.everybody" {
 			t.Errorf("%s lets everybody in", r.Address)
 		}
 		if r.at("ip_protocol") != "tcp" || r.at("from_port") != r.at("to_port") {
@@ -451,7 +454,7 @@ func network(t *testing.T, s system) {
 		}
 	}
 	for _, r := range s.of(t, "aws_lb") {
-		r.want(t, true, "internal")
+		r.want(t, !strings.HasPrefix(r.Address, "module.portal."), "internal")
 	}
 	for _, r := range s.of(t, "aws_eks_cluster") {
 		r.want(t, false, "vpc_config", 0, "endpoint_public_access")
@@ -603,19 +606,20 @@ func documented(t testing.TB, program string) map[string]setting {
 	return out
 }
 
-// settings: every variable is one that the program knows, all that it needs are set, and secrets are set by name alone.
+// settings: every variable is one that the program knows, a lambda has all that it needs, and secrets are set by name
+// alone. (What services get, the chart says, and its tests.)
 func settings(t *testing.T, s system) {
 	type of struct{ Settings, Secrets map[string]string }
-	all := map[string]of{}
-	for _, name := range []string{"services", "lambdas"} {
-		var some map[string]of
-		if err := json.Unmarshal(s.outputs[name], &some); err != nil {
+	var services, lambdas map[string]of
+	for name, into := range map[string]*map[string]of{"services": &services, "lambdas": &lambdas} {
+		if err := json.Unmarshal(s.outputs[name], into); err != nil {
 			t.Fatal(err)
 		}
-		maps.Copy(all, some)
 	}
-	services, lambdas := folders(t)
-	for _, program := range slices.Concat(services, lambdas) {
+	serviceNames, lambdaNames := folders(t)
+	all := maps.Clone(services)
+	maps.Copy(all, lambdas)
+	for _, program := range slices.Concat(serviceNames, lambdaNames) {
 		o, ok := all[program]
 		if !ok {
 			t.Errorf("%s has no settings", program)
@@ -626,41 +630,28 @@ func settings(t *testing.T, s system) {
 			if _, ok := known[name]; !ok {
 				t.Errorf("%s does not know %s", program, name)
 			}
-			if known[name].secret && name != "DB_CONN_STRING" {
+			// The reward store's DB_CONN_STRING names hosts; it is PostgreSQL's that may hold a password.
+			if known[name].secret {
 				t.Errorf("%s gets the secret %s readable", program, name)
 			}
 		}
 		for name, arn := range o.Secrets {
-			if _, ok := known[name]; !ok {
+			if k, ok := known[name]; !ok {
 				t.Errorf("%s does not know %s", program, name)
+			} else if !k.secret && !strings.HasSuffix(name, "_FILE") {
+				t.Errorf("%s: %s is no secret", program, name)
 			}
 			if !strings.HasPrefix(arn, "arn:aws:secretsmanager:") {
 				t.Errorf("%s gets %s from %q", program, name, arn)
 			}
 		}
 		for name, k := range known {
-			if k.needed && o.Settings[name] == "" && o.Secrets[name] == "" {
+			// campaignex and profiler take a user and a password beside a DB_CONN_STRING that has neither.
+			missing := o.Secrets[name] == "" && (lambdas[program].Settings != nil && o.Settings[name] == "" || services[program].Secrets != nil && k.secret && name != "DB_CONN_STRING")
+			if k.needed && missing {
 				t.Errorf("%s needs %s", program, name)
 			}
 		}
-	}
-	for _, r := range s.of(t, "aws_lambda_function") {
-		program := strings.TrimPrefix(r.at("function_name").(string), "angelowl-production-")
-		set, _ := r.at("environment", 0, "variables").(map[string]any)
-		want := maps.Clone(all[program].Settings)
-		for k, v := range all[program].Secrets {
-			want[k+"_ARN"] = v
-		}
-		if fmt.Sprint(set) != fmt.Sprint(want) {
-			t.Errorf("%s gets %v, not %v", program, set, want)
-		}
-	}
-	for _, program := range []string{"campaignex", "profiler"} {
-		if dsn := all[program].Settings["DB_CONN_STRING"]; !strings.Contains(dsn, "sslmode=verify-full") || strings.Contains(dsn, "password") || strings.Contains(dsn, "@") {
-			t.Errorf("%s reaches PostgreSQL by %s", program, dsn)
-		}
-	}
-	for program, o := range all {
 		for name, value := range o.Settings {
 			if strings.Contains(value, "http://") {
 				t.Errorf("%s: %s is without TLS: %s", program, name, value)
@@ -671,6 +662,25 @@ func settings(t *testing.T, s system) {
 				t.Errorf("%s: %s, and %s is %q", program, name, key, o.Settings[key])
 			}
 		}
+	}
+	for _, r := range s.of(t, "aws_lambda_function") {
+		program := strings.TrimPrefix(r.at("function_name").(string), "angelowl-production-")
+		set, _ := r.at("environment", 0, "variables").(map[string]any)
+		want := maps.Clone(lambdas[program].Settings)
+		for k, v := range lambdas[program].Secrets {
+			want[k+"_ARN"] = v
+		}
+		if fmt.Sprint(set) != fmt.Sprint(want) {
+			t.Errorf("%s gets %v, not %v", program, set, want)
+		}
+	}
+	var chart string
+	var values map[string]any
+	if err := json.Unmarshal(s.outputs["chart_values"], &chart); err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal([]byte(chart), &values); err != nil || len(values) < 10 {
+		t.Errorf("the chart cannot read its values: %v\n%s", err, chart)
 	}
 }
 

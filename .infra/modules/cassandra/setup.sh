@@ -15,7 +15,7 @@ mount -a
 
 dnf install -y java-17-amazon-corretto-headless jq
 useradd --system --home-dir /var/lib/cassandra --shell /sbin/nologin cassandra || true
-aws s3 cp "s3://${bucket}/programs/apache-cassandra-${cassandra}-bin.tar.gz" /tmp/cassandra.tar.gz --region "${region}"
+aws s3 cp "s3://${bucket}/apache-cassandra-${cassandra}-bin.tar.gz" /tmp/cassandra.tar.gz --region "${region}"
 echo "${sha256}  /tmp/cassandra.tar.gz" | sha256sum --check
 mkdir -p /opt/cassandra
 tar -xzf /tmp/cassandra.tar.gz -C /opt/cassandra --strip-components 1

@@ -53,10 +53,11 @@ resource "aws_iam_role_policy" "this" {
         Resource = var.repository_arns
       },
       {
-        Sid      = "Lambdas"
-        Effect   = "Allow"
-        Action   = ["lambda:UpdateFunctionCode", "lambda:GetFunction", "lambda:GetFunctionConfiguration", "lambda:InvokeFunction"]
-        Resource = var.function_arns
+        Sid    = "Lambdas"
+        Effect = "Allow"
+        Action = ["lambda:UpdateFunctionCode", "lambda:GetFunction", "lambda:GetFunctionConfiguration", "lambda:PublishVersion", "lambda:GetAlias", "lambda:UpdateAlias", "lambda:InvokeFunction"]
+        # A function, its versions and its aliases.
+        Resource = concat(var.function_arns, [for a in var.function_arns : "${a}:*"])
       },
       {
         Sid      = "Cluster"

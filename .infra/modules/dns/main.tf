@@ -23,6 +23,7 @@ locals {
   certificates = {
     api      = "api.${var.domain}"
     internal = "*.internal.${var.domain}"
+    portal   = "portal.${var.domain}"
   }
 }
 

@@ -15,7 +15,7 @@ mount -a
 
 dnf install -y jq
 useradd --system --home-dir /var/lib/etcd --shell /sbin/nologin etcd || true
-aws s3 cp "s3://${bucket}/programs/etcd-v${etcd}-linux-arm64.tar.gz" /tmp/etcd.tar.gz --region "${region}"
+aws s3 cp "s3://${bucket}/etcd-v${etcd}-linux-arm64.tar.gz" /tmp/etcd.tar.gz --region "${region}"
 echo "${sha256}  /tmp/etcd.tar.gz" | sha256sum --check
 tar -xzf /tmp/etcd.tar.gz -C /usr/local/bin --strip-components 1 --no-same-owner --wildcards '*/etcd' '*/etcdctl' '*/etcdutl'
 chmod 755 /usr/local/bin/etcd*

@@ -10,6 +10,7 @@ locals {
     profiler           = var.services["profiler"]
     campaignex         = var.services["campaignex"]
     informer           = var.services["informer"]
+    rewarder           = var.services["rewarder"]
     portal_origin      = var.portal_origin
     vpc_link_id        = aws_api_gateway_vpc_link.this.id
   })
@@ -19,7 +20,7 @@ locals {
   # The same file again with nothing filled in, for what has to be known before anything is made.
   plain = yamldecode(templatefile(var.openapi, {
     AWS_REGION = "x", authorizer_arn = "x", publish_single_arn = "x", uploads_arn = "x", profiler = "x", campaignex = "x",
-    informer   = "x", portal_origin = "x", vpc_link_id = "x"
+    informer   = "x", rewarder = "x", portal_origin = "x", vpc_link_id = "x"
   }))
   throttles = merge([for path, operations in local.plain.paths : {
     for method, o in operations : "${trimprefix(path, "/")}/${upper(method)}" => o["x-angelowl-throttle"]
@@ -156,6 +157,7 @@ resource "aws_lambda_permission" "authorizer" {
   statement_id  = "gateway"
   action        = "lambda:InvokeFunction"
   function_name = var.functions["authorizer"].name
+  qualifier     = var.functions["authorizer"].alias
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/authorizers/*"
 }
@@ -165,6 +167,7 @@ resource "aws_lambda_permission" "integration" {
   statement_id  = "gateway"
   action        = "lambda:InvokeFunction"
   function_name = var.functions[each.key].name
+  qualifier     = var.functions[each.key].alias
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/*/*/*"
 }

@@ -26,13 +26,13 @@ variable "portal_origin" {
 }
 
 variable "functions" {
-  type        = map(object({ name = string, arn = string }))
+  type        = map(object({ name = string, alias = string, arn = string }))
   description = "the lambdas authorizer, publish-single and uploads"
 }
 
 variable "services" {
   type        = map(string)
-  description = "host:port of profiler, campaignex and informer on the load balancer"
+  description = "host:port of profiler, campaignex, informer and rewarder on the load balancer"
 }
 
 variable "firewall" { type = bool }

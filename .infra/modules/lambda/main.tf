@@ -157,9 +157,18 @@ resource "aws_lambda_function" "this" {
     security_group_ids = [aws_security_group.this.id]
   }
   tracing_config { mode = "PassThrough" }
+  publish = true
   # The workflow that ships the lambda sets its image.
   lifecycle { ignore_changes = [image_uri] }
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.base]
+}
+
+# Everybody calls the alias. The workflow tries a new version and only then points live at it, or back.
+resource "aws_lambda_alias" "live" {
+  name             = "live"
+  function_name    = aws_lambda_function.this.function_name
+  function_version = aws_lambda_function.this.version
+  lifecycle { ignore_changes = [function_version] }
 }
 
 resource "aws_sqs_queue" "failed" {
@@ -188,6 +197,7 @@ resource "aws_sqs_queue_policy" "failed" {
 resource "aws_lambda_function_event_invoke_config" "this" {
   count                        = var.asynchronous == null ? 0 : 1
   function_name                = aws_lambda_function.this.function_name
+  qualifier                    = aws_lambda_alias.live.name
   maximum_retry_attempts       = var.asynchronous.retries
   maximum_event_age_in_seconds = var.asynchronous.age
   destination_config {

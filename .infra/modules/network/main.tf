@@ -1,4 +1,4 @@
-# One VPC over three zones: public subnets hold nothing but NAT gateways; private ones the cluster's nodes and
+# One VPC over three zones: public subnets hold nothing but NAT gateways and the portal's load balancer; private ones the cluster's nodes and
 # the lambdas; data ones what stores, and no route leads from them to the internet.
 
 locals {

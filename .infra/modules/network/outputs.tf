@@ -1,5 +1,8 @@
 output "vpc_id" { value = aws_vpc.this.id }
 output "cidr" { value = aws_vpc.this.cidr_block }
+output "public_subnets" { value = [for z in local.zones : aws_subnet.this["public-${z}"].id] }
+output "public_cidrs" { value = [for z in local.zones : local.subnets["public-${z}"].cidr] }
+output "private_cidrs" { value = [for z in local.zones : local.subnets["private-${z}"].cidr] }
 output "private_subnets" { value = [for z in local.zones : aws_subnet.this["private-${z}"].id] }
 output "data_subnets" { value = [for z in local.zones : aws_subnet.this["data-${z}"].id] }
 output "data_cidrs" { value = [for z in local.zones : local.subnets["data-${z}"].cidr] }

@@ -124,7 +124,8 @@ resource "aws_lambda_permission" "s3" {
   for_each       = var.readers
   statement_id   = "bucket-${each.key}"
   action         = "lambda:InvokeFunction"
-  function_name  = each.value
+  function_name  = each.value.function
+  qualifier      = each.value.alias
   principal      = "s3.amazonaws.com"
   source_account = var.account
   source_arn     = aws_s3_bucket.this[each.key].arn
@@ -134,7 +135,7 @@ resource "aws_s3_bucket_notification" "this" {
   for_each = var.readers
   bucket   = aws_s3_bucket.this[each.key].id
   lambda_function {
-    lambda_function_arn = each.value
+    lambda_function_arn = each.value.arn
     events              = ["s3:ObjectCreated:*"]
   }
   depends_on = [aws_lambda_permission.s3]

@@ -15,9 +15,9 @@ variable "force_destroy" {
 }
 
 variable "readers" {
-  type        = map(string)
+  type        = map(object({ function = string, alias = string, arn = string }))
   default     = {}
-  description = "the lambda (its ARN) that is told of each object, by bucket: spend, users"
+  description = "the lambda (its name, its alias and the alias' ARN) that is told of each object, by bucket: spend, users"
   validation {
     condition     = alltrue([for k in keys(var.readers) : contains(["spend", "users"], k)])
     error_message = "Lambdas are told of objects of spend and users."

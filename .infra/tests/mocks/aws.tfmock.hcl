@@ -133,3 +133,7 @@ mock_resource "aws_api_gateway_stage" {
 mock_resource "aws_launch_template" {
   defaults = { id = "lt-mock", latest_version = 1 }
 }
+
+mock_resource "aws_lambda_alias" {
+  defaults = { arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:mock:live" }
+}
