@@ -24,7 +24,7 @@ locals {
     { for s in local.etcd_users : "${s}/etcd" => "etcd's password of ${s}" },
     { for s in local.postgres_users : "${s}/postgres" => "PostgreSQL's password of ${s}" },
     { for s in local.profiler_users : "${s}/client" => "what ${s} signs in to profiler with" },
-    { for i in range(3) : "cassandra/node-${i}" => "certificate and key of Cassandra's node ${i}" },
+    { for i in range(3 * var.cassandra.nodes_per_zone) : "cassandra/node-${i}" => "certificate and key of Cassandra's node ${i}" },
     { for i in range(3) : "etcd/node-${i}" => "certificate and key of etcd's member ${i}" },
     {
       "authority/certificate"    = "certificate of the authority that signs the engines' certificates"
@@ -174,7 +174,8 @@ module "cassandra" {
   disk_iops       = var.cassandra.disk_iops
   disk_throughput = var.cassandra.disk_throughput
   snapshots       = var.cassandra.snapshots
-  certificates    = [for i in range(3) : module.secrets.arns["cassandra/node-${i}"]]
+  nodes_per_zone  = var.cassandra.nodes_per_zone
+  certificates    = [for i in range(3 * var.cassandra.nodes_per_zone) : module.secrets.arns["cassandra/node-${i}"]]
   authority       = module.secrets.arns["authority/certificate"]
   clients = merge({ cluster = module.cluster.security_group, operator = module.operator.security_group },
   { for u in local.cassandra_users : u => local.lambda_groups[u] if contains(local.lambdas, u) })
@@ -326,7 +327,7 @@ module "alarms" {
   kafka         = local.name
   brokers       = var.kafka.brokers
   machines = merge(
-    { for k in ["0", "1", "2"] : "cassandra-${k}" => module.cassandra.instances[k] },
+    { for k in [for i in range(3 * var.cassandra.nodes_per_zone) : tostring(i)] : "cassandra-${k}" => module.cassandra.instances[k] },
     { for k in ["0", "1", "2"] : "etcd-${k}" => module.etcd.instances[k] },
   )
 }

@@ -123,6 +123,7 @@ variable "cassandra" {
     disk_iops       = number
     disk_throughput = number
     commitlog_sync  = string
+    nodes_per_zone  = number
     snapshots       = object({ hours = number, keep = number })
   })
 }

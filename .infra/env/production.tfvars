@@ -49,6 +49,7 @@ cassandra = {
   disk_iops       = 3000
   disk_throughput = 125
   commitlog_sync  = "group"
+  nodes_per_zone  = 1
   snapshots       = { hours = 24, keep = 35 }
 }
 

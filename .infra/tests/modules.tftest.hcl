@@ -369,17 +369,18 @@ run "cassandra" {
     heap_gib        = 6
     disk_iops       = 3000
     disk_throughput = 125
+    nodes_per_zone  = 2
     sha256          = "0000000000000000000000000000000000000000000000000000000000000000"
     instance_type   = "r7g.large"
     disk_gib        = 100
     snapshots       = { hours = 6, keep = 12 }
-    certificates    = ["arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n0", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n1", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n2"]
+    certificates    = ["arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n0", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n1", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n2", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n3", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n4", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n5"]
     authority       = "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:authority"
     clients         = { cluster = "sg-1" }
     protect         = true
   }
   assert {
-    condition     = join(",", output.hosts) == "10.40.8.10,10.40.9.10,10.40.10.10"
+    condition     = join(",", output.hosts) == "10.40.8.10,10.40.9.10,10.40.10.10,10.40.8.20,10.40.9.20,10.40.10.20"
     error_message = "Nodes keep their addresses."
   }
   assert {
@@ -411,11 +412,12 @@ run "cassandra_unsafe" {
     heap_gib        = 6
     disk_iops       = 3000
     disk_throughput = 125
+    nodes_per_zone  = 2
     sha256          = "no"
     instance_type   = "r7g.large"
     disk_gib        = 100
     snapshots       = { hours = 6, keep = 12 }
-    certificates    = ["arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n0", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n1", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n2"]
+    certificates    = ["arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n0", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n1", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n2", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n3", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n4", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n5"]
     authority       = "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:authority"
     clients         = { cluster = "sg-1" }
     protect         = true
@@ -446,7 +448,7 @@ run "etcd" {
     instance_type = "r7g.large"
     disk_gib      = 100
     snapshots     = { hours = 6, keep = 12 }
-    certificates  = ["arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n0", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n1", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n2"]
+    certificates  = ["arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n0", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n1", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n2", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n3", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n4", "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:n5"]
     authority     = "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:authority"
     clients       = { cluster = "sg-1" }
     protect       = true

@@ -1,13 +1,13 @@
-# The reward store: Apache Cassandra on three machines, replication 3, TLS between nodes and to clients. Not Amazon
+# The reward store: Apache Cassandra on machines in three zones, replication 3, TLS between nodes and to clients. Not Amazon
 # Keyspaces, which refuses the write timestamps that the first arrival wins by:
 # docs/decisions/0012-cassandra-and-etcd-on-machines.md.
 
 locals {
-  addresses = [for c in var.network.cidrs : cidrhost(c, 10)]
+  addresses = [for i in range(3 * var.nodes_per_zone) : cidrhost(var.network.cidrs[i % 3], 10 * (1 + floor(i / 3)))]
   setup = [for i, address in local.addresses : templatefile("${path.module}/setup.sh", {
     address        = address
-    seeds          = join(",", local.addresses)
-    zone           = var.network.zones[i]
+    seeds          = join(",", slice(local.addresses, 0, 3))
+    zone           = var.network.zones[i % 3]
     region         = var.region
     name           = var.name
     cassandra      = var.cassandra
@@ -25,12 +25,11 @@ module "machines" {
   source            = "../machines"
   name              = var.name
   role              = "cassandra"
-  host              = 10
   vpc_id            = var.network.vpc_id
   vpc_cidr          = var.network.cidr
   subnets           = var.network.subnets
   zones             = var.network.zones
-  cidrs             = var.network.cidrs
+  addresses         = local.addresses
   s3_prefix_list_id = var.network.s3_prefix_list_id
   disks_key_arn     = var.keys.disks
   secrets_key_arn   = var.keys.secrets

@@ -124,7 +124,7 @@ TimeoutStopSec=120
 WantedBy=multi-user.target
 UNIT
 
-# Repair within gc_grace_seconds: each node its own ranges, once a week.
+# Repair within gc_grace_seconds: each node its own ranges, twice a week, one node after another.
 cat >/etc/systemd/system/cassandra-repair.service <<'UNIT'
 [Service]
 Type=oneshot
@@ -133,8 +133,8 @@ ExecStart=/opt/cassandra/bin/nodetool repair -pr --full angelowl
 UNIT
 cat >/etc/systemd/system/cassandra-repair.timer <<'UNIT'
 [Timer]
-OnCalendar=Sun *-*-* 0${member}:00:00
-OnCalendar=Wed *-*-* 0${member}:00:00
+OnCalendar=Sun *-*-* ${format("%02d", member % 24)}:00:00
+OnCalendar=Wed *-*-* ${format("%02d", member % 24)}:00:00
 Persistent=true
 [Install]
 WantedBy=timers.target

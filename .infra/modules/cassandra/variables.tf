@@ -64,3 +64,12 @@ variable "snapshots" {
   type        = object({ hours = number, keep = number })
   description = "every how many hours the data disks are copied, and how many copies are kept"
 }
+
+variable "nodes_per_zone" {
+  type        = number
+  description = "nodes in each zone: more of them when disks or processors are full; never fewer"
+  validation {
+    condition     = var.nodes_per_zone >= 1 && var.nodes_per_zone <= 20
+    error_message = "There are 1 to 20 nodes in each zone."
+  }
+}

@@ -22,12 +22,11 @@ module "machines" {
   source            = "../machines"
   name              = var.name
   role              = "etcd"
-  host              = 11
   vpc_id            = var.network.vpc_id
   vpc_cidr          = var.network.cidr
   subnets           = var.network.subnets
   zones             = var.network.zones
-  cidrs             = var.network.cidrs
+  addresses         = local.addresses
   s3_prefix_list_id = var.network.s3_prefix_list_id
   disks_key_arn     = var.keys.disks
   secrets_key_arn   = var.keys.secrets

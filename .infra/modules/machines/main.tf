@@ -1,4 +1,4 @@
-# Three machines of one kind, one for each zone, each with an address and a data disk that outlive it: a machine
+# Machines of one kind, as many in each of three zones, each with an address and a data disk that outlive it: a machine
 # that is replaced comes back as the member that it was. Cassandra and etcd stand on them.
 
 data "aws_partition" "this" {}
@@ -8,10 +8,11 @@ data "aws_ssm_parameter" "image" {
 }
 
 locals {
-  members = { for i, s in var.subnets : tostring(i) => {
-    subnet  = s
-    zone    = var.zones[i]
-    address = cidrhost(var.cidrs[i], var.host)
+  # Node 0, 1 and 2 are one of each zone, and so are 3, 4 and 5.
+  members = { for i, address in var.addresses : tostring(i) => {
+    subnet  = var.subnets[i % 3]
+    zone    = var.zones[i % 3]
+    address = address
   } }
   region = split(":", var.disks_key_arn)[3]
 }

@@ -3,7 +3,6 @@ variable "vpc_id" { type = string }
 variable "vpc_cidr" { type = string }
 variable "subnets" { type = list(string) }
 variable "zones" { type = list(string) }
-variable "cidrs" { type = list(string) }
 variable "s3_prefix_list_id" { type = string }
 variable "disks_key_arn" { type = string }
 variable "secrets_key_arn" { type = string }
@@ -17,9 +16,13 @@ variable "role" {
   description = "what stands on the machines: cassandra, etcd"
 }
 
-variable "host" {
-  type        = number
-  description = "the machines' place in each subnet"
+variable "addresses" {
+  type        = list(string)
+  description = "the machines' addresses, one in each zone's subnet after another"
+  validation {
+    condition     = length(var.addresses) >= 3 && length(var.addresses) % 3 == 0
+    error_message = "There are as many machines in each of three zones."
+  }
 }
 
 variable "instance_type" {
