@@ -132,6 +132,7 @@ func TestSystem(t *testing.T) {
 		"secrets":           secretValues,
 		"failed events":     failedEvents,
 		"what stores stays": protection,
+		"what is paid for":  counted,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}
@@ -792,6 +793,28 @@ func protection(t *testing.T, s system) {
 	for _, r := range s.of(t, "aws_instance") {
 		if strings.Contains(r.Address, "module.machines") {
 			r.want(t, true, "disable_api_termination")
+		}
+	}
+}
+
+// counted: docs/deploy.md's costs are of what Terraform makes.
+func counted(t *testing.T, s system) {
+	interfaces := 0
+	for _, r := range s.of(t, "aws_vpc_endpoint") {
+		if r.at("vpc_endpoint_type") == "Interface" {
+			interfaces++
+		}
+	}
+	for what, n := range map[string][2]int{
+		"endpoints":      {interfaces, endpoints},
+		"NAT gateways":   {len(s.of(t, "aws_nat_gateway")), nats},
+		"load balancers": {len(s.of(t, "aws_lb")), balancers},
+		"keys":           {len(s.of(t, "aws_kms_key")), keys},
+		"secrets":        {len(s.of(t, "aws_secretsmanager_secret")), secrets},
+		"alarms":         {len(s.of(t, "aws_cloudwatch_metric_alarm")), alarms},
+	} {
+		if n[0] != n[1] {
+			t.Errorf("Terraform makes %d %s; cost_test.go counts %d", n[0], what, n[1])
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
 	"github.com/angelowl-loyalties/app/loyalty/rewarddb"
@@ -42,10 +44,12 @@ func measure(t testing.TB) sizes {
 	for _, c := range file.CardTypes {
 		book.PutCardType(c)
 	}
-	for _, c := range file.Campaigns {
+	for i, c := range file.Campaigns {
+		c.ID = uuid.NewSHA1(uuid.Nil, []byte(strconv.Itoa(i)+c.Name))
 		book.PutCampaign(c)
 	}
-	for _, x := range file.Exclusions {
+	for i, x := range file.Exclusions {
+		x.ID = uuid.NewSHA1(uuid.Nil, []byte(strconv.Itoa(i)))
 		book.PutExclusion(x)
 	}
 	compiled, _, err := book.Compile()

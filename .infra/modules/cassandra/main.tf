@@ -1,6 +1,6 @@
 # The reward store: Apache Cassandra on machines in three zones, replication 3, TLS between nodes and to clients. Not Amazon
 # Keyspaces, which refuses the write timestamps that the first arrival wins by:
-# docs/decisions/0012-cassandra-and-etcd-on-machines.md.
+# docs/decisions/0014-cassandra-and-etcd-on-machines.md.
 
 locals {
   addresses = [for i in range(3 * var.nodes_per_zone) : cidrhost(var.network.cidrs[i % 3], 10 * (1 + floor(i / 3)))]

@@ -1,5 +1,5 @@
 # etcd, which holds the rules as published: three machines of its own, not pods, so that an upgrade of the cluster
-# never takes away what its services wait for (docs/decisions/0012-cassandra-and-etcd-on-machines.md).
+# never takes away what its services wait for (docs/decisions/0014-cassandra-and-etcd-on-machines.md).
 
 locals {
   addresses = [for c in var.network.cidrs : cidrhost(c, 11)]
