@@ -100,10 +100,32 @@ func terraform(t testing.TB, dir, data string, args ...string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// ready are the folders that are ready, each once for all tests of the process.
+var ready = struct {
+	sync.Mutex
+	data map[string]string
+}{data: map[string]string{}}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, data := range ready.data {
+		_ = os.RemoveAll(data)
+	}
+	os.Exit(code)
+}
+
 // initialised makes a folder ready and returns where that is kept.
 func initialised(t testing.TB, dir string) (data string) {
 	t.Helper()
-	data = t.TempDir()
+	ready.Lock()
+	defer ready.Unlock()
+	if data, ok := ready.data[dir]; ok {
+		return data
+	}
+	data, err := os.MkdirTemp("", "angelowl-terraform-")
+	if err != nil {
+		t.Fatal(err)
+	}
 	args := []string{"init", "-backend=false", "-input=false", "-no-color"}
 	have := plugins()
 	if have != "" {
@@ -111,6 +133,7 @@ func initialised(t testing.TB, dir string) (data string) {
 	}
 	args = append(args, "-lockfile=readonly")
 	if out, err := terraform(t, dir, data, args...); err != nil {
+		_ = os.RemoveAll(data)
 		if have == "" {
 			err = errors.Join(err, fmt.Errorf(`the provider %s could not be had.
 Where the internet is: try again. Where it is not: on a machine that has it run, in .infra,
@@ -119,6 +142,7 @@ and copy DIR to ~/.terraform.d/plugins here, or say TF_PLUGIN_DIR=DIR`, provider
 		}
 		t.Fatalf("%v\n%s", err, out)
 	}
+	ready.data[dir] = data
 	return data
 }
 
