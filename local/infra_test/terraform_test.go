@@ -22,14 +22,13 @@ import (
 
 const (
 	root = "../../.infra"
-	// What the files are written for. Another Terraform from oldest on does as well; where there is none,
-	// OpenTofu is built from .ci/tofu, which reads the same files.
+	// What the files are written for. Another Terraform 1.x from oldest on does as well.
 	oldest   = "1.11.4"
 	provider = "registry.terraform.io/hashicorp/aws/5.100.0"
 	patience = 10 * time.Minute
 )
 
-// binary is the program that reads Terraform's files. It is looked for, or built, once.
+// binary is the program that reads Terraform's files. It is looked for once.
 var binary = sync.OnceValues(func() (string, error) {
 	if path, err := exec.LookPath("terraform"); err == nil {
 		out, err := exec.Command(path, "version", "-json").Output()
@@ -40,16 +39,7 @@ var binary = sync.OnceValues(func() (string, error) {
 			return path, nil
 		}
 	}
-	path, err := filepath.Abs("../../bin/tofu")
-	if err != nil {
-		return "", err
-	}
-	build := exec.Command("go", "build", "-C", "../../.ci/tofu", "-o", path, "github.com/opentofu/opentofu/cmd/tofu")
-	build.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("there is no Terraform %s or newer, and OpenTofu could not be built from .ci/tofu: %w\n%s", oldest, err, out)
-	}
-	return path, nil
+	return "", fmt.Errorf("there is no Terraform %s or newer 1.x: install it from https://developer.hashicorp.com/terraform/install (OpenTofu does not read these tests' mocks)", oldest)
 })
 
 // newEnough says whether a version is 1.x and not below oldest.
