@@ -53,7 +53,7 @@ locals {
     emailer        = merge(local.bank.zone, local.bank.portal, local.bank.topic, local.bank.group, local.bank.profiler, local.bank.kafka, local.bank.mail, { API_ORIGIN = "https://api.${var.domain}", INFORMER_INTERNAL_ENDPOINT = "https://${module.inside.hosts["informer-inside"]}", SEND_RATE = tostring(var.send_rate), BROKER_USERNAME = "emailer" })
     ingestor       = merge(local.bank.home, local.bank.topic, local.bank.kafka, { REPORT_BUCKET = module.storage.names["reports"], SPEND_BUCKET = module.storage.names["spend"], BROKER_USERNAME = "ingestor" })
     passworder     = local.bank.profiler
-    pet-rock       = merge(local.bank.profiler, { REPORT_BUCKET = module.storage.names["reports"], PASSWORDER_FUNCTION = local.passworder_arn })
+    pet-rock       = merge(local.bank.profiler, { USER_BUCKET = module.storage.names["users"], REPORT_BUCKET = module.storage.names["reports"], PASSWORDER_FUNCTION = local.passworder_arn })
     publish-single = merge(local.bank.home, local.bank.topic, local.bank.keys, local.bank.profiler, local.bank.portal, local.bank.kafka, { REQUIRE_MERCHANT_LIMITS = "true", BROKER_USERNAME = "publish-single" })
     uploads        = merge(local.bank.home, local.bank.topic, local.bank.group, local.bank.keys, local.bank.profiler, local.bank.portal, local.bank.kafka, local.bank.cassandra, { SPEND_BUCKET = module.storage.names["spend"], USER_BUCKET = module.storage.names["users"], REPORT_BUCKET = module.storage.names["reports"], BROKER_USERNAME = "uploads", DB_USER = "uploads" })
   }
@@ -161,6 +161,12 @@ module "schedules" {
       what         = "files of spend whose event was lost, or that are read in more than one go"
       expression   = "rate(1 minutes)"
       function_arn = module.lambda["ingestor"].arn
+      input        = jsonencode({ source = "aws.events" })
+    }
+    sweep-users = {
+      what         = "files of users whose event was lost, or that are read in more than one go"
+      expression   = "rate(1 minutes)"
+      function_arn = module.lambda["pet-rock"].arn
       input        = jsonencode({ source = "aws.events" })
     }
     reconcile = {

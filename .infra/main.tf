@@ -17,7 +17,7 @@ locals {
   cassandra_users = ["informer", "rewarder", "uploads"]
   etcd_users      = ["campaignex", "profiler", "rewarder"]
   postgres_users  = ["campaignex", "profiler"]
-  profiler_users  = ["campaignex", "emailer", "informer", "passworder", "pet-rock", "publish-single", "uploads"]
+  profiler_users  = ["campaignex", "emailer", "informer", "passworder", "pet-rock", "publish-single", "rewarder", "uploads"]
 
   secrets = merge(
     { for s in local.cassandra_users : "${s}/cassandra" => "Cassandra's password of ${s}" },

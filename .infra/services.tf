@@ -12,7 +12,7 @@ locals {
       DB_PASS  = module.secrets.arns["profiler/postgres"], ETCD_PASSWORD = module.secrets.arns["profiler/etcd"]
       DATA_KEY = module.secrets.arns["profiler/data-key"], SERVICE_SECRETS = module.secrets.arns["profiler/service-secrets"]
     }
-    rewarder = merge(local.kafka_secret["rewarder"], {
+    rewarder = merge(local.client["rewarder"], local.kafka_secret["rewarder"], {
       DB_PASS = module.secrets.arns["rewarder/cassandra"], ETCD_PASSWORD = module.secrets.arns["rewarder/etcd"]
     })
   }
@@ -41,7 +41,7 @@ locals {
     image       = { registry = split("/", module.registry.urls["profiler"])[0] }
     aws         = { region = var.region }
     bank        = { homeCurrency = var.home_currency, timezone = var.timezone }
-    portal      = { origin = local.portal_origin, uploadOrigin = "https://${module.storage.names["spend"]}.s3.${var.region}.amazonaws.com" }
+    portal      = { origin = local.portal_origin, uploadOrigin = join(" ", [for b in ["spend", "users"] : "https://${module.storage.names[b]}.s3.${var.region}.amazonaws.com"]) }
     api         = { origin = module.gateway.origin }
     keys        = { kms = module.keys.token_key_arns }
     mail        = { from = var.mail_from, ses = { region = var.region, configurationSet = module.mail.configuration_set } }
