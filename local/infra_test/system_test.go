@@ -780,7 +780,7 @@ func failedEvents(t *testing.T, s system) {
 	for _, r := range s.of(t, "aws_scheduler_schedule") {
 		r.want(t, "Asia/Singapore", "schedule_expression_timezone")
 	}
-	if n := len(s.of(t, "aws_scheduler_schedule")); n != 3 {
+	if n := len(s.of(t, "aws_scheduler_schedule")); n != 4 {
 		t.Errorf("%d schedules", n)
 	}
 }
