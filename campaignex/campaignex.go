@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/web"
@@ -43,6 +44,9 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	}
 	publisher := outbox.New(deps.Store, deps.Etcd, cfg.Outbox, deps.Log, deps.Clock)
 	s := newService(cfg, deps, publisher)
+	set := metrics.New("service", "campaignex")
+	publisher.Measure(set)
+	s.meter = web.NewMeter(set)
 	return publisher.While(ctx, func(ctx context.Context) error {
 		server := web.Server{Settle: cfg.Settle, Drain: cfg.Drain, Log: deps.Log}
 		if err := server.Serve(ctx, deps.Listener, s.routes()); err != nil {

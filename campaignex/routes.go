@@ -26,6 +26,7 @@ const maxHistory = 16 << 20
 
 // service answers requests.
 type service struct {
+	meter      *web.Meter
 	cfg        Config
 	log        *slog.Logger
 	store      Store
@@ -79,7 +80,7 @@ func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
 //	@description				Bearer, a space, and the token that POST /auth/login answers
 //	@security					Bearer
 func (s *service) routes() *gin.Engine {
-	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.cfg.Portal))
+	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.cfg.Portal), web.WithMeter(s.meter))
 	read := web.Allow(token.User, token.Bank, token.Admin)
 	staff := web.Allow(token.Bank, token.Admin)
 	fresh := web.Fresh(s.session)

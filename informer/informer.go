@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
@@ -45,6 +46,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 		return err
 	}
 	s := newService(cfg, deps)
+	s.meter = web.NewMeter(metrics.New("service", "informer"))
 	group, ctx := errgroup.WithContext(ctx)
 	serve := func(l net.Listener, h http.Handler) {
 		group.Go(func() error {

@@ -24,6 +24,7 @@ type service struct {
 	store   Store
 	clock   func() time.Time
 	tallies *tallies
+	meter   *web.Meter
 
 	identify func(*http.Request) (web.Caller, error)
 	owner    func(context.Context, uuid.UUID) (string, error)
@@ -49,7 +50,7 @@ func newService(cfg Config, deps Deps) *service {
 //	@description				Bearer, a space, and the token that POST /auth/login answers
 //	@security					Bearer
 func (s *service) routes() *gin.Engine {
-	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.cfg.Portal))
+	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.cfg.Portal), web.WithMeter(s.meter))
 	holders := web.Allow(token.User, token.Admin)
 	r.GET("/reward/:cardId", holders, s.own, s.rewards)
 	r.GET("/reward/total/:cardId", holders, s.own, s.total)
@@ -60,7 +61,7 @@ func (s *service) routes() *gin.Engine {
 
 // internalRoutes are for other services, on a port that the gateway does not reach.
 func (s *service) internalRoutes() *gin.Engine {
-	r := web.New(s.log, web.WithIdentity(s.identify))
+	r := web.New(s.log, web.WithIdentity(s.identify), web.WithMeter(s.meter))
 	r.GET("/reward/today", web.Allow(token.Service), s.today)
 	return r
 }

@@ -15,6 +15,7 @@ import (
 	"net/mail"
 	"time"
 
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/gin-gonic/gin"
@@ -101,6 +102,9 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	}
 	publisher := outbox.New(deps.Store, deps.Etcd, cfg.Outbox, deps.Log, deps.Clock)
 	s := newService(cfg, deps, publisher)
+	set := metrics.New("service", "profiler")
+	publisher.Measure(set)
+	s.meter = web.NewMeter(set)
 	// It outlives ctx: requests that drain still leave it work.
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	worked := make(chan struct{})

@@ -31,6 +31,7 @@ type service struct {
 	passwords Passwords
 	clock     func() time.Time
 	portal    string
+	meter     *web.Meter
 	cardTypes ruleapi.Resource[loyalty.CardType, CardTypeFilter]
 }
 
@@ -61,7 +62,7 @@ func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
 //	@description				Bearer and the token of POST /auth/login
 //	@security					Bearer
 func (s *service) routes(deps Deps) *gin.Engine {
-	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(append([]string{web.SwaggerRoute}, deps.Public...)...), web.WithPortal(s.portal))
+	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(append([]string{web.SwaggerRoute}, deps.Public...)...), web.WithPortal(s.portal), web.WithMeter(s.meter))
 	var (
 		people = web.Allow(token.User, token.Bank, token.Admin)
 		staff  = web.Allow(token.Bank, token.Admin)
@@ -96,7 +97,7 @@ func (s *service) routes(deps Deps) *gin.Engine {
 
 // internalRoutes are for other services, on a port that the gateway does not reach.
 func (s *service) internalRoutes(deps Deps) *gin.Engine {
-	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(deps.Public...))
+	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(deps.Public...), web.WithMeter(s.meter))
 	services := web.Allow(token.Service)
 
 	r.GET("/internal/card/:id", services, s.cardOwner)

@@ -90,6 +90,16 @@ func (c *claim) letter(msg *sarama.ConsumerMessage, f *rowFault) *sarama.Produce
 	return m
 }
 
+// reasonOf is the reason of a dead letter.
+func reasonOf(m *sarama.ProducerMessage) string {
+	for _, h := range m.Headers {
+		if string(h.Key) == record.HeaderReason {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
 // starValue is a record's value without a full PAN. JSON stays JSON: texts are looked at as they
 // read, escapes undone, and numbers that look like a PAN become starred texts. The field card_pan
 // keeps four digits whatever its Luhn check says. What is not JSON is looked at as bytes.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -172,6 +173,7 @@ func (r *rewarder) topicInfo() (topicInfo, error) {
 func (r *rewarder) checkTopic(ctx context.Context) {
 	tick := time.NewTicker(r.cfg.CheckEvery)
 	defer tick.Stop()
+	var looked time.Time // at the retention
 	for {
 		select {
 		case <-tick.C:
@@ -185,6 +187,10 @@ func (r *rewarder) checkTopic(ctx context.Context) {
 				r.lookAtOldest(p, end)
 			}
 		}
+		if r.clock().Sub(looked) >= lookAtRetentionEvery {
+			looked = r.clock()
+			r.lookAtRetention()
+		}
 		opened := r.opened.Load()
 		if opened == nil {
 			continue
@@ -192,6 +198,30 @@ func (r *rewarder) checkTopic(ctx context.Context) {
 		if info, err := r.topicInfo(); err == nil && info != *opened {
 			r.fail(fmt.Errorf("topic %s had id %s and %d partitions, now %s and %d: %w",
 				r.cfg.Topic, opened.id, opened.partitions, info.id, info.partitions, ErrTopicChanged))
+		}
+	}
+}
+
+// lookAtRetentionEvery is how often the topic's configuration is looked at.
+const lookAtRetentionEvery = 10 * time.Minute
+
+// lookAtRetention finds out for how long the topic keeps a record. A user of Kafka who may not know that leaves the
+// metric out.
+func (r *rewarder) lookAtRetention() {
+	const name = "retention.ms"
+	admin, err := sarama.NewClusterAdminFromClient(r.client) // not closed: that would close the client
+	if err != nil {
+		r.log.Debug("looking at how long the topic keeps records", "error", err)
+		return
+	}
+	entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: r.cfg.Topic, ConfigNames: []string{name}})
+	if err != nil {
+		r.log.Debug("looking at how long the topic keeps records", "error", err)
+		return
+	}
+	for _, e := range entries {
+		if ms, err := strconv.ParseInt(e.Value, 10, 64); e.Name == name && err == nil {
+			r.status.retention.Store(max(ms, 0)) // -1: for good
 		}
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/IBM/sarama"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 )
@@ -38,6 +39,7 @@ type Deps struct {
 	Clock    func() time.Time     // for the status only; a reward depends on no clock
 	Listener net.Listener         // of GET /health and /metrics; nil: none
 	Ops      http.Handler         // of /ops/ and /swagger/, on the same listener; nil: none
+	More     *metrics.Set         // of whatever else the program does; nil: none
 	Kafka    func(*sarama.Config) // sets what the network to Kafka needs (TLS, SASL); nil: nothing
 }
 
@@ -56,6 +58,7 @@ type rewarder struct {
 	board  *board
 	status *status
 	count  counters
+	shown  *metrics.Set
 	fail   context.CancelCauseFunc
 	opened atomic.Pointer[topicInfo]
 	claims sync.WaitGroup // goroutines of claims
@@ -74,8 +77,10 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	defer fail(nil)
 	r := &rewarder{
 		cfg: cfg, log: deps.Log.With("rewarder", cfg.Name), clock: deps.Clock, store: deps.Store,
-		sets: newRuleSets(deps.Store, cfg.RuleSets), live: newLive(), status: newStatus(), fail: fail,
+		live: newLive(), status: newStatus(), fail: fail,
 	}
+	r.shown = r.show()
+	r.sets = newRuleSets(r.store, cfg.RuleSets)
 	r.board = newBoard(deps.Etcd, r.log, cfg.Topic, cfg.LeaseTTL, r.say)
 	conf := saramaConfig(cfg)
 	if deps.Kafka != nil {
@@ -91,7 +96,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	shows.Go(func() { r.board.run(shown) })
 	if deps.Listener != nil {
 		shows.Go(func() {
-			if err := web.Serve(shown, deps.Listener, r.handler(deps.Ops), time.Second); err != nil {
+			if err := web.Serve(shown, deps.Listener, r.handler(deps.Ops, deps.More), time.Second); err != nil {
 				fail(fmt.Errorf("serving the rewarder's health: %w", err))
 			}
 		})

@@ -7,12 +7,12 @@ import (
 	"math"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
 )
 
@@ -66,6 +66,7 @@ type PartitionStatus struct {
 // status is what the rewarder knows of itself.
 type status struct {
 	joined    atomic.Bool  // whether it has been in the group since it began
+	retention atomic.Int64 // how long the topic keeps a record, in ms; 0: for good, or not known
 	confirmed atomic.Int64 // when etcd last said that the rules are the newest, in ms; 0: never
 
 	mu         sync.Mutex
@@ -213,11 +214,6 @@ func (p *partition) status() PartitionStatus {
 	return s
 }
 
-// counters are the rewarder's counters since it began.
-type counters struct {
-	records, rows, letters, markersTaken, markersIgnored, markersSent, pauses, errors atomic.Int64
-}
-
 // Status is the rewarder's status now.
 func (r *rewarder) Status() Status {
 	s := r.status.get()
@@ -262,7 +258,7 @@ func (r *rewarder) say() Said {
 // handler serves GET /health, /readyz and /metrics, and, where there are some, the routes of ops. It is
 // ready once it has been in the group: a restart of one rewarder after another waits for that. That a
 // store is away is no reason to stop one.
-func (r *rewarder) handler(ops http.Handler) http.Handler {
+func (r *rewarder) handler(ops http.Handler, more *metrics.Set) http.Handler {
 	mux := http.NewServeMux()
 	if ops != nil {
 		mux.Handle("/ops/", ops)
@@ -281,62 +277,6 @@ func (r *rewarder) handler(ops http.Handler) http.Handler {
 		}
 		_, _ = w.Write([]byte(status + "\n"))
 	})
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		_, _ = w.Write([]byte(r.metrics()))
-	})
+	mux.Handle("GET /metrics", metrics.Join(r.shown, more))
 	return mux
-}
-
-// metrics is the text of the counters, as Prometheus reads it.
-func (r *rewarder) metrics() string {
-	var b strings.Builder
-	counter := func(name, help string, v *atomic.Int64) {
-		fmt.Fprintf(&b, "# HELP angelowl_rewarder_%[1]s %[2]s\n# TYPE angelowl_rewarder_%[1]s counter\nangelowl_rewarder_%[1]s %[3]d\n", name, help, v.Load())
-	}
-	counter("records_total", "Records read from the log, markers included.", &r.count.records)
-	counter("rows_total", "Rows stored, those of transactions that had arrived before included.", &r.count.rows)
-	counter("dead_letters_total", "Records set aside.", &r.count.letters)
-	counter("markers_taken_total", "Rule markers that took over.", &r.count.markersTaken)
-	counter("markers_ignored_total", "Rule markers that changed nothing.", &r.count.markersIgnored)
-	counter("markers_sent_total", "Rule markers sent.", &r.count.markersSent)
-	counter("pauses_total", "Times that work on a partition had to wait for another system.", &r.count.pauses)
-	counter("errors_total", "Errors of other systems.", &r.count.errors)
-	if at := r.status.confirmed.Load(); at > 0 {
-		fmt.Fprintf(&b, "# HELP angelowl_rewarder_rules_age_seconds Since etcd last confirmed that the rules are its newest; above a minute they may not be.\n"+
-			"# TYPE angelowl_rewarder_rules_age_seconds gauge\nangelowl_rewarder_rules_age_seconds %.3f\n", float64(max(0, r.clock().UnixMilli()-at))/1000)
-	}
-	s := r.Status()
-	b.WriteString("# HELP angelowl_rewarder_state 1 for what GET /health gives as the state, with or without partitions.\n# TYPE angelowl_rewarder_state gauge\n")
-	for _, state := range states {
-		is := 0
-		if state == s.State {
-			is = 1
-		}
-		fmt.Fprintf(&b, "angelowl_rewarder_state{state=\"%s\"} %d\n", strings.ReplaceAll(state, " ", "_"), is)
-	}
-	gauge := func(name, help string, of func(PartitionStatus) int64) {
-		fmt.Fprintf(&b, "# HELP angelowl_rewarder_%[1]s %[2]s\n# TYPE angelowl_rewarder_%[1]s gauge\n", name, help)
-		for _, p := range s.Partitions {
-			fmt.Fprintf(&b, "angelowl_rewarder_%s{partition=\"%d\"} %d\n", name, p.Partition, of(p))
-		}
-	}
-	gauge("paused", "1 while work on a partition waits for another system.", func(p PartitionStatus) int64 {
-		if p.State == statePaused {
-			return 1
-		}
-		return 0
-	})
-	gauge("read_offset", "The next offset to read.", func(p PartitionStatus) int64 { return p.Read })
-	gauge("durable_offset", "Everything below is stored or set aside.", func(p PartitionStatus) int64 { return p.Durable })
-	gauge("lag", "Records that are neither stored nor set aside yet, of those that were there at the last look (CheckEvery).",
-		func(p PartitionStatus) int64 { return max(p.end-p.Durable, 0) })
-	gauge("oldest_unread_seconds", "Age of the oldest record that is neither stored nor set aside, as of the last look (CheckEvery); 0: there is none. The log keeps 90 days.",
-		func(p PartitionStatus) int64 {
-			if p.oldest == 0 || p.end <= p.Durable {
-				return 0
-			}
-			return max(r.clock().UnixMilli()-p.oldest, 0) / 1000
-		})
-	return b.String()
 }

@@ -49,6 +49,11 @@ var (
 	ErrRow          = errors.New("the row cannot be stored")
 )
 
+// isAnswer says whether an error is the store's answer, not a failure of it.
+func isAnswer(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrTopicChanged) || errors.Is(err, ErrRow)
+}
+
 // RowError says which row cannot be stored, and why. It matches ErrRow.
 type RowError struct {
 	Position loyalty.Position

@@ -47,8 +47,17 @@ func (c *claim) write(b *batch) error {
 	if err := c.bury(letters); err != nil {
 		return err
 	}
-	c.r.count.rows.Add(int64(len(rows) - len(refused)))
-	c.r.count.letters.Add(int64(len(letters)))
+	if len(refused) > 0 {
+		rows = slices.DeleteFunc(slices.Clone(rows), func(r loyalty.Row) bool {
+			return slices.ContainsFunc(refused, func(e *RowError) bool { return e.Position == r.Position })
+		})
+	}
+	if len(rows) > 0 {
+		c.r.count.stored(rows, b.rules.Home(), c.r.clock())
+	}
+	for _, m := range letters {
+		c.r.count.buried(reasonOf(m))
+	}
 	return nil
 }
 

@@ -483,7 +483,9 @@ func (m *member) metrics() map[string]float64 {
 	m.w.t.Helper()
 	out := map[string]float64{}
 	for line := range strings.Lines(string(m.get("/metrics"))) {
-		name, value, ok := strings.Cut(strings.TrimSpace(line), " ")
+		line = strings.TrimSpace(line)
+		i := strings.LastIndexByte(line, ' ')
+		name, value, ok := line[:max(i, 0)], line[i+1:], i > 0
 		if strings.HasPrefix(line, "#") || !ok {
 			continue
 		}

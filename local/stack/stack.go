@@ -27,6 +27,7 @@ import (
 	"github.com/angelowl-loyalties/app/local/s3"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/mail"
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/profiler"
@@ -91,6 +92,7 @@ type Stack struct {
 	disk       *disk.Guard
 	engines    []frontdoor.Address // beyond Kafka and etcd
 	elsewhere  objects             // in place of S3, where that is another process's
+	network    network
 }
 
 // DefaultPortal is the portal's origin where nobody says another.
@@ -175,6 +177,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 	}
 	defer os.RemoveAll(sockets)
 	n := network{sockets}
+	s.network = n
 	id := newIdentity(n)
 	s.identity = id
 	defer id.client.CloseIdleConnections()
@@ -314,7 +317,7 @@ func (s *Stack) startOps(ctx context.Context, g *errgroup.Group, n network, id *
 	}
 	desk := ops.New(ops.Config{Home: s.Home, Group: Group, MaxRecords: ops.MaxRecords},
 		ops.Deps{Etcd: s.Etcd, Kafka: s.kafka, Clock: time.Now})
-	service := ops.Service{Desk: desk, Log: log, Identify: id.bearer(), Session: id.profile("rewarder").Session, Portal: s.Portal}
+	service := ops.Service{Desk: desk, Log: log, Meter: web.NewMeter(metrics.New("service", "rewarder")), Identify: id.bearer(), Session: id.profile("rewarder").Session, Portal: s.Portal}
 	g.Go(func() error { return errors.Join(web.Serve(ctx, l, service.Handler(), drain), desk.Close()) })
 	return nil
 }

@@ -42,6 +42,9 @@ type Store interface {
 	// data belong together.
 	Waiting(ctx context.Context, limit int) ([]Rule, error)
 
+	// Backlog counts the rules that wait, and those that are held.
+	Backlog(ctx context.Context) (waiting, held int64, err error)
+
 	// State says where a rule stands on its way to etcd.
 	State(ctx context.Context, ref Ref) (State, error)
 

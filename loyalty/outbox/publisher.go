@@ -52,6 +52,7 @@ type Publisher struct {
 	clock func() time.Time
 	wake  chan struct{}
 	begun bool // etcd has an epoch, as far as is known
+	meter *meter
 
 	mu      sync.Mutex
 	passed  chan struct{} // closed and made anew whenever rules have left the outbox or are held
@@ -65,7 +66,7 @@ type check struct{ version, revision int64 }
 func New(store Store, etcd *clientv3.Client, cfg Config, log *slog.Logger, clock func() time.Time) *Publisher {
 	return &Publisher{
 		store: store, etcd: etcd, cfg: cfg, log: log, clock: clock,
-		wake: make(chan struct{}, 1), passed: make(chan struct{}), checked: map[Ref]check{},
+		wake: make(chan struct{}, 1), passed: make(chan struct{}), checked: map[Ref]check{}, meter: &meter{},
 	}
 }
 
@@ -128,12 +129,16 @@ func (p *Publisher) Run(ctx context.Context) {
 				reconciled = p.clock()
 			}
 		}
+		if ctx.Err() == nil {
+			p.look(ctx)
+		}
 		pause := p.cfg.Poll
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			failures++
+			p.meter.failures.Add(1)
 			pause = min(p.cfg.Poll<<min(failures-1, 3), 10*time.Second)
 			p.log.LogAttrs(ctx, slog.LevelWarn, "rules wait to be published; trying again",
 				slog.Any("error", err), slog.Int("failures", failures), slog.Duration("pause", pause))
@@ -255,6 +260,7 @@ func (p *Publisher) publish(ctx context.Context, rules []Rule) error {
 	if err := p.store.Done(ctx, done); err != nil {
 		return fmt.Errorf("clearing the outbox: %w", err)
 	}
+	p.meter.published.Add(int64(len(done)))
 	p.announce()
 	return nil
 }

@@ -33,6 +33,7 @@ type options struct {
 	public   []string
 	maxBody  int64
 	portal   string
+	meter    *Meter
 }
 
 // Option changes what New does.
@@ -72,11 +73,14 @@ func New(log *slog.Logger, opts ...Option) *gin.Engine {
 	if err := r.SetTrustedProxies(nil); err != nil {
 		panic(err) // only a proxy that cannot be parsed is an error
 	}
-	r.Use(observe(log), recovery, LimitBody(o.maxBody))
+	r.Use(observe(log, o.meter), recovery, LimitBody(o.maxBody))
 	if o.portal != "" {
 		r.Use(readable(o.portal))
 	}
 	r.GET("/health", func(c *gin.Context) { JSON(c, http.StatusOK, gin.H{"status": "OK"}) })
+	if o.meter != nil {
+		r.GET(MetricsPath, gin.WrapH(o.meter.handler()))
+	}
 	identify := Identify(o.identify)
 	r.Use(func(c *gin.Context) {
 		if !slices.Contains(o.public, c.FullPath()) {
@@ -116,9 +120,10 @@ func RequestID(ctx context.Context) string {
 }
 
 // observe gives a request its id and its logger, and writes the access log.
-func observe(log *slog.Logger) gin.HandlerFunc {
+func observe(log *slog.Logger, meter *Meter) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		start := time.Now()
+		defer meter.begin(c)()
 		id := c.GetHeader(RequestIDHeader)
 		if !saneID(id) {
 			id = answer.NewRequestID()
@@ -135,7 +140,7 @@ func observe(log *slog.Logger) gin.HandlerFunc {
 		secure(c.Writer.Header(), c.Request, policy)
 		defer func() {
 			level := slog.LevelInfo
-			if c.FullPath() == "/health" {
+			if c.FullPath() == "/health" || c.FullPath() == MetricsPath {
 				level = slog.LevelDebug // probes would drown the rest
 			}
 			log.Log(ctx, level, "request",

@@ -33,7 +33,8 @@ type Service struct {
 	Identify func(*http.Request) (web.Caller, error) // who calls: a web.Bearer
 	// Session says whether the session of whoever sends again still holds: a profile.Client's.
 	Session func(ctx context.Context, account string) (profile.Session, error)
-	Portal  string // the origin of the portal, whose scripts may read answers; "" is none
+	Portal  string     // the origin of the portal, whose scripts may read answers; "" is none
+	Meter   *web.Meter // counts requests; nil: nothing does
 }
 
 // Handler serves admins.
@@ -51,7 +52,7 @@ type Service struct {
 func (s *Service) Handler() http.Handler { return s.routes() }
 
 func (s *Service) routes() *gin.Engine {
-	r := web.New(s.Log, web.WithIdentity(s.Identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.Portal))
+	r := web.New(s.Log, web.WithIdentity(s.Identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.Portal), web.WithMeter(s.Meter))
 	admin, fresh := web.Allow(token.Admin), web.Fresh(s.Session)
 
 	r.GET("/ops/status", admin, s.status)

@@ -16,6 +16,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/daemon"
 	"github.com/angelowl-loyalties/app/loyalty/etcdconn"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/rewarddb"
 	"github.com/angelowl-loyalties/app/loyalty/web"
@@ -104,11 +105,12 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	defer func() { err = errors.Join(err, desk.Close()) }()
 	client := profile.NewHTTPClient()
 	defer client.CloseIdleConnections()
+	counted := metrics.New("service", "rewarder")
 	service := ops.Service{
-		Desk: desk, Log: log, Portal: s.Portal.Origin,
+		Desk: desk, Log: log, Portal: s.Portal.Origin, Meter: web.NewMeter(counted),
 		Identify: s.Identity.Bearer(client, time.Now), Session: s.Profiler.Client("rewarder", client, time.Now).Session,
 	}
 	return rewarder.Run(ctx, rewarder.Config{
 		Brokers: s.Kafka.Brokers, Group: s.Group, Name: s.Name, Home: s.Home, Topic: s.Topic, InstanceID: s.Instance, SessionTimeout: s.Session, DrainTimeout: s.Drain,
-	}, rewarder.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Kafka: s.Kafka.Apply, Ops: service.Handler()})
+	}, rewarder.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Kafka: s.Kafka.Apply, Ops: service.Handler(), More: counted})
 }
