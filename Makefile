@@ -81,7 +81,7 @@ needs-race:
 
 test-needs: needs needs-race bin/engines
 	@$(STEP) 'real engines are installed' bin/engines install
-	@$(STEP) 'tools of the tests are installed' go test -count=1 -run '^TestInstalled$$' ./local/chart_test ./local/images_test ./local/moto ./local/rie ./local/schemathesis_test ./local/workflows_test
+	@$(STEP) 'tools of the tests are installed' go test -count=1 -run '^TestInstalled$$' ./local/chart_test ./local/images_test ./local/moto ./local/promtool ./local/rie ./local/schemathesis_test ./local/workflows_test
 
 bin/engines: needs
 	@go build -o bin/engines ./local/cmd/engines
