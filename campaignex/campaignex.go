@@ -15,6 +15,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -26,6 +27,7 @@ type Deps struct {
 	Listener net.Listener
 	Log      *slog.Logger
 	Clock    func() time.Time
+	Traces   *tracing.Provider // nil: nothing is traced
 	// Identify says who calls: a web.Bearer.
 	Identify func(*http.Request) (web.Caller, error)
 	// Session says whether the session of whoever writes still holds: a profile.Client's.
@@ -47,6 +49,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	set := metrics.New("service", "campaignex")
 	publisher.Measure(set)
 	s.meter = web.NewMeter(set)
+	s.traces = deps.Traces
 	return publisher.While(ctx, func(ctx context.Context) error {
 		server := web.Server{Settle: cfg.Settle, Drain: cfg.Drain, Log: deps.Log}
 		if err := server.Serve(ctx, deps.Listener, s.routes()); err != nil {

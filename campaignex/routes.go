@@ -12,6 +12,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/ruleapi"
 	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
@@ -27,6 +28,7 @@ const maxHistory = 16 << 20
 // service answers requests.
 type service struct {
 	meter      *web.Meter
+	traces     *tracing.Provider
 	cfg        Config
 	log        *slog.Logger
 	store      Store
@@ -80,7 +82,7 @@ func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
 //	@description				Bearer, a space, and the token that POST /auth/login answers
 //	@security					Bearer
 func (s *service) routes() *gin.Engine {
-	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.cfg.Portal), web.WithMeter(s.meter))
+	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.cfg.Portal), web.WithMeter(s.meter), web.WithTraces(s.traces))
 	read := web.Allow(token.User, token.Bank, token.Admin)
 	staff := web.Allow(token.Bank, token.Admin)
 	fresh := web.Fresh(s.session)

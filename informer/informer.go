@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty/metrics"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
@@ -25,6 +26,7 @@ type Deps struct {
 	Internal net.Listener // for the routes of other services, never on the gateway; nil: none
 	Log      *slog.Logger
 	Clock    func() time.Time
+	Traces   *tracing.Provider // nil: nothing is traced
 	// Identify says who calls: a web.Bearer.
 	Identify func(*http.Request) (web.Caller, error)
 	// Owner says whose a card is, "" where nobody's: a profile.Owners'.
@@ -47,6 +49,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	}
 	s := newService(cfg, deps)
 	s.meter = web.NewMeter(metrics.New("service", "informer"))
+	s.traces = deps.Traces
 	group, ctx := errgroup.WithContext(ctx)
 	serve := func(l net.Listener, h http.Handler) {
 		group.Go(func() error {

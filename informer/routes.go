@@ -8,6 +8,7 @@ import (
 
 	"github.com/angelowl-loyalties/app/informer/docs"
 	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
@@ -25,6 +26,7 @@ type service struct {
 	clock   func() time.Time
 	tallies *tallies
 	meter   *web.Meter
+	traces  *tracing.Provider
 
 	identify func(*http.Request) (web.Caller, error)
 	owner    func(context.Context, uuid.UUID) (string, error)
@@ -50,7 +52,7 @@ func newService(cfg Config, deps Deps) *service {
 //	@description				Bearer, a space, and the token that POST /auth/login answers
 //	@security					Bearer
 func (s *service) routes() *gin.Engine {
-	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.cfg.Portal), web.WithMeter(s.meter))
+	r := web.New(s.log, web.WithIdentity(s.identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.cfg.Portal), web.WithMeter(s.meter), web.WithTraces(s.traces))
 	holders := web.Allow(token.User, token.Admin)
 	r.GET("/reward/:cardId", holders, s.own, s.rewards)
 	r.GET("/reward/total/:cardId", holders, s.own, s.total)
@@ -61,7 +63,7 @@ func (s *service) routes() *gin.Engine {
 
 // internalRoutes are for other services, on a port that the gateway does not reach.
 func (s *service) internalRoutes() *gin.Engine {
-	r := web.New(s.log, web.WithIdentity(s.identify), web.WithMeter(s.meter))
+	r := web.New(s.log, web.WithIdentity(s.identify), web.WithMeter(s.meter), web.WithTraces(s.traces))
 	r.GET("/reward/today", web.Allow(token.Service), s.today)
 	return r
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/gin-gonic/gin"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -32,6 +33,7 @@ type Deps struct {
 	Internal net.Listener // for other services; never on the gateway
 	Log      *slog.Logger
 	Clock    func() time.Time
+	Traces   *tracing.Provider // nil: nothing is traced
 
 	DataKey  DataKey
 	Identify func(*http.Request) (web.Caller, error) // says who calls, as web.Bearer does
@@ -105,6 +107,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	set := metrics.New("service", "profiler")
 	publisher.Measure(set)
 	s.meter = web.NewMeter(set)
+	s.traces = deps.Traces
 	// It outlives ctx: requests that drain still leave it work.
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	worked := make(chan struct{})

@@ -10,6 +10,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/outbox"
 	"github.com/angelowl-loyalties/app/loyalty/ruleapi"
 	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/profiler/docs"
 	"github.com/gin-gonic/gin"
@@ -32,6 +33,7 @@ type service struct {
 	clock     func() time.Time
 	portal    string
 	meter     *web.Meter
+	traces    *tracing.Provider
 	cardTypes ruleapi.Resource[loyalty.CardType, CardTypeFilter]
 }
 
@@ -62,7 +64,7 @@ func newService(cfg Config, deps Deps, publisher *outbox.Publisher) *service {
 //	@description				Bearer and the token of POST /auth/login
 //	@security					Bearer
 func (s *service) routes(deps Deps) *gin.Engine {
-	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(append([]string{web.SwaggerRoute}, deps.Public...)...), web.WithPortal(s.portal), web.WithMeter(s.meter))
+	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(append([]string{web.SwaggerRoute}, deps.Public...)...), web.WithPortal(s.portal), web.WithMeter(s.meter), web.WithTraces(s.traces))
 	var (
 		people = web.Allow(token.User, token.Bank, token.Admin)
 		staff  = web.Allow(token.Bank, token.Admin)
@@ -97,7 +99,7 @@ func (s *service) routes(deps Deps) *gin.Engine {
 
 // internalRoutes are for other services, on a port that the gateway does not reach.
 func (s *service) internalRoutes(deps Deps) *gin.Engine {
-	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(deps.Public...), web.WithMeter(s.meter))
+	r := web.New(s.log, web.WithIdentity(deps.Identify), web.WithPublic(deps.Public...), web.WithMeter(s.meter), web.WithTraces(s.traces))
 	services := web.Allow(token.Service)
 
 	r.GET("/internal/card/:id", services, s.cardOwner)

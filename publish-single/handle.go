@@ -13,12 +13,16 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 )
 
 // margin is how long before the invocation's end an answer must be on its way: what the runtime ends
@@ -39,12 +43,23 @@ func (h *Handler) Handle(ctx context.Context, event events.APIGatewayProxyReques
 	started := h.deps.Clock()
 	r := &request{event: &event, id: requestID(&event)}
 	log := h.deps.Log.With("request_id", r.id)
+	tracer := h.deps.Traces.Tracer()
+	ctx, span := tracer.Start(tracing.From(ctx, first(header(&event, tracing.Header))), "POST /publish", trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(attribute.String("http.request.method", http.MethodPost), attribute.String("http.route", "/publish")))
+	if id := tracing.ID(ctx); id != "" {
+		log = log.With("trace_id", id)
+	}
 	var caller token.Claims
 	defer func() {
 		if p := recover(); p != nil {
 			log.Error("panic in the handler", "panic", loyalty.StarPANs(fmt.Sprint(p)), "stack", string(debug.Stack()))
 			response = h.answer(errInternal.status, r.id, errorJSON{Error: errInternal.message, Code: errInternal.code})
 		}
+		span.SetAttributes(attribute.Int("http.response.status_code", response.StatusCode))
+		if response.StatusCode >= 500 {
+			span.SetStatus(codes.Error, "")
+		}
+		span.End()
 		log.Info("request", "method", event.HTTPMethod, "path", "/publish", "status", response.StatusCode,
 			"duration", h.deps.Clock().Sub(started), "caller", caller.Subject, "dry_run", r.dryRun)
 	}()
@@ -112,10 +127,35 @@ func (h *Handler) take(ctx context.Context, r *request, caller *token.Claims) (P
 	}
 	m := kafkaconn.Transaction(h.cfg.Topic, &t, []byte(record.SourceAccount+caller.Subject),
 		sarama.RecordHeader{Key: []byte(record.HeaderRequestID), Value: []byte(r.id)})
-	if err := h.queue.send(ctx, m); err != nil {
+	if err := h.produce(ctx, m); err != nil {
 		return none, 0, errNoKafka.because(err)
 	}
 	return Published{ID: t.ID}, http.StatusAccepted, nil
+}
+
+// produce sends a transaction, in a span of its own. The record says of which trace it is where that is recorded: most
+// are not, and their records stay as they were.
+func (h *Handler) produce(ctx context.Context, m *sarama.ProducerMessage) error {
+	ctx, span := h.deps.Traces.Tracer().Start(ctx, "send "+m.Topic, trace.WithSpanKind(trace.SpanKindProducer),
+		trace.WithAttributes(attribute.String("messaging.system", "kafka"), attribute.String("messaging.operation.type", "send"),
+			attribute.String("messaging.destination.name", m.Topic)))
+	defer span.End()
+	if span.SpanContext().IsSampled() && span.IsRecording() {
+		m.Headers = append(m.Headers, sarama.RecordHeader{Key: []byte(record.HeaderTrace), Value: []byte(tracing.Of(ctx))})
+	}
+	err := h.queue.send(ctx, m)
+	if err != nil {
+		span.SetStatus(codes.Error, "")
+	}
+	return err
+}
+
+// first is the only one of some values, "" where there is none or several.
+func first(values []string) string {
+	if len(values) != 1 {
+		return ""
+	}
+	return values[0]
 }
 
 // identify says who calls. What the gateway's authorizer said is not relied on.

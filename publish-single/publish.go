@@ -20,6 +20,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 )
 
 // Config is what a deployment sets.
@@ -55,6 +56,7 @@ type Deps struct {
 	NewProducer func(*sarama.Config) (sarama.SyncProducer, error)
 	Log         *slog.Logger
 	Clock       func() time.Time
+	Traces      *tracing.Provider // nil: nothing is traced
 }
 
 // Handler handles requests. It may be called by several goroutines at once.

@@ -90,14 +90,17 @@ func (c *claim) letter(msg *sarama.ConsumerMessage, f *rowFault) *sarama.Produce
 	return m
 }
 
-// reasonOf is the reason of a dead letter.
-func reasonOf(m *sarama.ProducerMessage) string {
+// reasonOf is why a record is a dead letter, and its offset.
+func reasonOf(m *sarama.ProducerMessage) (reason string, offset int64) {
 	for _, h := range m.Headers {
-		if string(h.Key) == record.HeaderReason {
-			return string(h.Value)
+		switch string(h.Key) {
+		case record.HeaderReason:
+			reason = string(h.Value)
+		case record.HeaderOffset:
+			offset, _ = strconv.ParseInt(string(h.Value), 10, 64) // letter wrote it
 		}
 	}
-	return ""
+	return reason, offset
 }
 
 // starValue is a record's value without a full PAN. JSON stays JSON: texts are looked at as they

@@ -25,9 +25,11 @@ import (
 
 	"github.com/IBM/sarama"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 )
 
@@ -40,6 +42,7 @@ type Deps struct {
 	Listener net.Listener         // of GET /health and /metrics; nil: none
 	Ops      http.Handler         // of /ops/ and /swagger/, on the same listener; nil: none
 	More     *metrics.Set         // of whatever else the program does; nil: none
+	Traces   *tracing.Provider    // nil: nothing is traced
 	Kafka    func(*sarama.Config) // sets what the network to Kafka needs (TLS, SASL); nil: nothing
 }
 
@@ -59,6 +62,7 @@ type rewarder struct {
 	status *status
 	count  counters
 	shown  *metrics.Set
+	traces trace.Tracer // nil: nothing is traced
 	fail   context.CancelCauseFunc
 	opened atomic.Pointer[topicInfo]
 	claims sync.WaitGroup // goroutines of claims
@@ -78,6 +82,9 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	r := &rewarder{
 		cfg: cfg, log: deps.Log.With("rewarder", cfg.Name), clock: deps.Clock, store: deps.Store,
 		live: newLive(), status: newStatus(), fail: fail,
+	}
+	if deps.Traces != nil {
+		r.traces = deps.Traces.Tracer()
 	}
 	r.shown = r.show()
 	r.sets = newRuleSets(r.store, cfg.RuleSets)

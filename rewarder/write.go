@@ -17,7 +17,9 @@ import (
 
 // write makes a batch durable: its rows are stored and its dead letters acknowledged. It fails
 // only when the claim is over.
-func (c *claim) write(b *batch) error {
+func (c *claim) write(b *batch) (err error) {
+	traced := c.trace(b)
+	defer func() { traced.end(err) }()
 	var (
 		rows    []loyalty.Row
 		letters []*sarama.ProducerMessage
@@ -27,7 +29,7 @@ func (c *claim) write(b *batch) error {
 		if b.fault != nil {
 			letters = append(letters, c.letter(msg, b.fault))
 		}
-		err := c.try("storing what is in force", func(ctx context.Context) error {
+		err = c.try("storing what is in force", func(ctx context.Context) error {
 			return c.r.store.PutMarker(ctx, c.at(msg.Offset), b.marker)
 		})
 		if err != nil {
@@ -36,7 +38,11 @@ func (c *claim) write(b *batch) error {
 	} else {
 		rows, letters = c.evaluate(b)
 	}
+	if len(rows) > 0 {
+		c.storing(traced)
+	}
 	refused, err := c.put(rows)
+	traced.stored(err)
 	if err != nil {
 		return err
 	}
@@ -56,7 +62,9 @@ func (c *claim) write(b *batch) error {
 		c.r.count.stored(rows, b.rules.Home(), c.r.clock())
 	}
 	for _, m := range letters {
-		c.r.count.buried(reasonOf(m))
+		reason, offset := reasonOf(m)
+		c.r.count.buried(reason)
+		traced.setAside(offset, reason)
 	}
 	return nil
 }

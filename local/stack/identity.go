@@ -127,7 +127,7 @@ func (s *Stack) startProfiler(ctx context.Context, g *errgroup.Group, n network,
 	profilerConfig.Portal = s.Portal
 	g.Go(func() error {
 		return profiler.Run(ctx, profilerConfig, profiler.Deps{
-			Store: s.accounts, Etcd: s.Etcd, Listener: l, Internal: internal, Log: log, Clock: time.Now, DataKey: s.dataKey,
+			Store: s.accounts, Etcd: s.Etcd, Listener: l, Internal: internal, Log: log, Clock: time.Now, Traces: s.Traces, DataKey: s.dataKey,
 			Identify: web.Bearer(signIn.Verifier()), SignIn: signIn, Public: signin.PublicRoutes, Passwords: passwords,
 		})
 	})
@@ -149,7 +149,7 @@ func (s *Stack) startGateway(n network, id *identity, files *uploads.Handler, ex
 		return nil, nil, err
 	}
 	single, err := publish.New(publish.Config{Home: s.Home, Portal: s.Portal}, publish.Deps{
-		Verifier: id.verifier, Profile: id.profile("publish-single"), Log: log.With("service", "publish-single"), Clock: time.Now,
+		Verifier: id.verifier, Profile: id.profile("publish-single"), Log: log.With("service", "publish-single"), Clock: time.Now, Traces: s.Traces,
 		NewProducer: func(c *sarama.Config) (sarama.SyncProducer, error) { return sarama.NewSyncProducer(s.Brokers, c) },
 	})
 	if err != nil {

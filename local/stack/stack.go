@@ -29,6 +29,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/mail"
 	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/profiler"
 	"github.com/angelowl-loyalties/app/profiler/password"
@@ -62,6 +63,8 @@ type Config struct {
 	// Hasher makes the hashes of first passwords that are mailed, and of those that take their place; nil: as
 	// everywhere. A test of thousands of users takes a cheaper one.
 	Hasher *password.Hasher
+	// Traces records traces of all services, lambdas and rewarders; nil: nothing does.
+	Traces *tracing.Provider
 	// Progress is told how far a file has been read; nil: nobody is.
 	Progress func(upload string, read, size int64)
 	// Disk is told when the disk of Data is too full to go on, by a *disk.FullError, and by nil when
@@ -281,7 +284,7 @@ func (s *Stack) services(ctx context.Context, g *errgroup.Group, n network, id *
 		cfg := campaignex.DefaultConfig()
 		cfg.Home, cfg.Location, cfg.Portal = s.Home, s.Timezone, s.Portal
 		return campaignex.Run(ctx, cfg, campaignex.Deps{
-			Store: s.campaigns, Etcd: s.Etcd, Listener: l, Log: named("campaignex"), Clock: time.Now,
+			Store: s.campaigns, Etcd: s.Etcd, Listener: l, Log: named("campaignex"), Clock: time.Now, Traces: s.Traces,
 			Identify: id.bearer(), Session: id.profile("campaignex").Session,
 		})
 	})
@@ -295,13 +298,13 @@ func (s *Stack) services(ctx context.Context, g *errgroup.Group, n network, id *
 	}
 	g.Go(func() error {
 		return informer.Run(ctx, informer.Config{Home: s.Home, Timezone: s.Timezone, Portal: s.Portal}, informer.Deps{
-			Store: s.Rewards, Listener: l2, Internal: internal, Log: named("informer"), Clock: time.Now,
+			Store: s.Rewards, Listener: l2, Internal: internal, Log: named("informer"), Clock: time.Now, Traces: s.Traces,
 			Identify: id.bearer(), Owner: profile.NewOwners(id.profile("informer").Card, time.Now).Owner,
 		})
 	})
 	if s.crew, err = newCrew(ctx, s.Rewarders, func(ctx context.Context, name string, l net.Listener) error {
 		return rewarder.Run(ctx, rewarder.Config{Brokers: s.Brokers, Group: Group, Name: name, Home: s.Home, CommitInterval: 100 * time.Millisecond},
-			rewarder.Deps{Store: s.Rewards, Etcd: s.Etcd, Listener: l, Log: named(name), Clock: time.Now})
+			rewarder.Deps{Store: s.Rewards, Etcd: s.Etcd, Listener: l, Log: named(name), Clock: time.Now, Traces: s.Traces})
 	}); err != nil {
 		return err
 	}
@@ -317,7 +320,7 @@ func (s *Stack) startOps(ctx context.Context, g *errgroup.Group, n network, id *
 	}
 	desk := ops.New(ops.Config{Home: s.Home, Group: Group, MaxRecords: ops.MaxRecords},
 		ops.Deps{Etcd: s.Etcd, Kafka: s.kafka, Clock: time.Now})
-	service := ops.Service{Desk: desk, Log: log, Meter: web.NewMeter(metrics.New("service", "rewarder")), Identify: id.bearer(), Session: id.profile("rewarder").Session, Portal: s.Portal}
+	service := ops.Service{Desk: desk, Log: log, Meter: web.NewMeter(metrics.New("service", "rewarder")), Traces: s.Traces, Identify: id.bearer(), Session: id.profile("rewarder").Session, Portal: s.Portal}
 	g.Go(func() error { return errors.Join(web.Serve(ctx, l, service.Handler(), drain), desk.Close()) })
 	return nil
 }

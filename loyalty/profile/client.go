@@ -18,6 +18,7 @@ import (
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/config"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 )
 
 var (
@@ -178,6 +179,7 @@ func send(client *http.Client, req *http.Request) (int, []byte, error) {
 	if id, ok := req.Context().Value(requestIDKey).(string); ok {
 		req.Header.Set("X-Request-Id", id)
 	}
+	tracing.Inject(req.Context(), req.Header)
 	// All that is asked may be asked twice. This says so to net/http, and is not sent: a connection that
 	// died while nobody used it is then replaced, not only for GET.
 	req.Header["Idempotency-Key"] = nil

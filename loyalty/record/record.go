@@ -20,11 +20,12 @@ const (
 
 // Header names. Values are text.
 const (
-	HeaderFormat    = "format"     // the version of the value's format; see Format
-	HeaderKind      = "kind"       // absent for a transaction, KindMarker for a rule marker
-	HeaderSource    = "source"     // who sent it: SourceUpload or SourceAccount and an id
-	HeaderLine      = "line"       // the line of the upload, 1 being the header row
-	HeaderRequestID = "request_id" // of the request that brought it, as in the logs
+	HeaderFormat    = "format"      // the version of the value's format; see Format
+	HeaderKind      = "kind"        // absent for a transaction, KindMarker for a rule marker
+	HeaderSource    = "source"      // who sent it: SourceUpload or SourceAccount and an id
+	HeaderLine      = "line"        // the line of the upload, 1 being the header row
+	HeaderRequestID = "request_id"  // of the request that brought it, as in the logs
+	HeaderTrace     = "traceparent" // where its trace is recorded: of the span that sent it (W3C Trace Context)
 
 	// Of a dead letter, beside the headers that the record had:
 	HeaderReason      = "dead-reason"      // a snake_case code

@@ -19,6 +19,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/answer"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/gin-gonic/gin"
 )
 
@@ -34,6 +35,7 @@ type options struct {
 	maxBody  int64
 	portal   string
 	meter    *Meter
+	traces   *tracing.Provider
 }
 
 // Option changes what New does.
@@ -58,6 +60,9 @@ func WithMaxBody(bytes int64) Option { return func(o *options) { o.maxBody = byt
 // answers preflights. An origin is like https://portal.example.com; "" is none.
 func WithPortal(origin string) Option { return func(o *options) { o.portal = origin } }
 
+// WithTraces has each request traced, and the log say of which trace it is.
+func WithTraces(p *tracing.Provider) Option { return func(o *options) { o.traces = p } }
+
 // New returns an engine with GET /health and everything that is alike in all services; routes
 // that are added to it know their caller.
 func New(log *slog.Logger, opts ...Option) *gin.Engine {
@@ -73,7 +78,7 @@ func New(log *slog.Logger, opts ...Option) *gin.Engine {
 	if err := r.SetTrustedProxies(nil); err != nil {
 		panic(err) // only a proxy that cannot be parsed is an error
 	}
-	r.Use(observe(log, o.meter), recovery, LimitBody(o.maxBody))
+	r.Use(observe(log, o.meter, o.traces), recovery, LimitBody(o.maxBody))
 	if o.portal != "" {
 		r.Use(readable(o.portal))
 	}
@@ -120,7 +125,8 @@ func RequestID(ctx context.Context) string {
 }
 
 // observe gives a request its id and its logger, and writes the access log.
-func observe(log *slog.Logger, meter *Meter) gin.HandlerFunc {
+func observe(log *slog.Logger, meter *Meter, traces *tracing.Provider) gin.HandlerFunc {
+	tracer := traces.Tracer()
 	return func(c *gin.Context) {
 		start := time.Now()
 		defer meter.begin(c)()
@@ -129,7 +135,12 @@ func observe(log *slog.Logger, meter *Meter) gin.HandlerFunc {
 			id = answer.NewRequestID()
 		}
 		log := log.With("request_id", id)
-		ctx := context.WithValue(c.Request.Context(), requestIDKey, id)
+		ctx, span := traced(c, tracer)
+		defer func() { endSpan(span, c.Writer.Status()) }()
+		if trace := tracing.ID(ctx); trace != "" {
+			log = log.With("trace_id", trace)
+		}
+		ctx = context.WithValue(ctx, requestIDKey, id)
 		ctx = context.WithValue(profile.WithRequestID(ctx, id), sourceKey, sourceIP(c.Request))
 		c.Request = c.Request.WithContext(context.WithValue(ctx, logKey, log))
 		c.Header(RequestIDHeader, id)

@@ -14,6 +14,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/rewarder/ops/docs"
 	"github.com/gin-gonic/gin"
@@ -33,8 +34,9 @@ type Service struct {
 	Identify func(*http.Request) (web.Caller, error) // who calls: a web.Bearer
 	// Session says whether the session of whoever sends again still holds: a profile.Client's.
 	Session func(ctx context.Context, account string) (profile.Session, error)
-	Portal  string     // the origin of the portal, whose scripts may read answers; "" is none
-	Meter   *web.Meter // counts requests; nil: nothing does
+	Portal  string            // the origin of the portal, whose scripts may read answers; "" is none
+	Meter   *web.Meter        // counts requests; nil: nothing does
+	Traces  *tracing.Provider // nil: nothing is traced
 }
 
 // Handler serves admins.
@@ -52,7 +54,7 @@ type Service struct {
 func (s *Service) Handler() http.Handler { return s.routes() }
 
 func (s *Service) routes() *gin.Engine {
-	r := web.New(s.Log, web.WithIdentity(s.Identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.Portal), web.WithMeter(s.Meter))
+	r := web.New(s.Log, web.WithIdentity(s.Identify), web.WithPublic(web.SwaggerRoute), web.WithPortal(s.Portal), web.WithMeter(s.Meter), web.WithTraces(s.Traces))
 	admin, fresh := web.Allow(token.Admin), web.Fresh(s.Session)
 
 	r.GET("/ops/status", admin, s.status)

@@ -19,6 +19,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/pgsql"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/ruledb"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -38,6 +39,7 @@ type settings struct {
 	Profiler profile.Settings
 	Portal   web.Portal
 	Shutdown web.Shutdown
+	Tracing  tracing.Settings
 }
 
 func main() {
@@ -92,13 +94,18 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, etcd.Close()) }()
+	traces, err := s.Tracing.Open(ctx, "campaignex")
+	if err != nil {
+		return err
+	}
+	defer traces.Done(log)
 	cfg := campaignex.DefaultConfig()
 	cfg.Home, cfg.Location = s.Home, s.Timezone
 	cfg.Settle, cfg.Drain, cfg.Portal = s.Shutdown.Delay, s.Shutdown.Timeout, s.Portal.Origin
 	client := profile.NewHTTPClient()
 	defer client.CloseIdleConnections()
 	return campaignex.Run(ctx, cfg, campaignex.Deps{
-		Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now,
+		Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Traces: traces,
 		Identify: s.Identity.Bearer(client, time.Now), Session: s.Profiler.Client("campaignex", client, time.Now).Session,
 	})
 }

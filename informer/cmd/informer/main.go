@@ -15,6 +15,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/daemon"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/rewarddb"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 )
 
@@ -32,6 +33,7 @@ type settings struct {
 	Profiler profile.Settings
 	Portal   web.Portal
 	Shutdown web.Shutdown
+	Tracing  tracing.Settings
 }
 
 // Check is config.Checker's.
@@ -64,13 +66,18 @@ func run(ctx context.Context, s *settings, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listening for other services: %w", err)
 	}
+	traces, err := s.Tracing.Open(ctx, "informer")
+	if err != nil {
+		return err
+	}
+	defer traces.Done(log)
 	client := profile.NewHTTPClient()
 	defer client.CloseIdleConnections()
 	owners := profile.NewOwners(s.Profiler.Client("informer", client, time.Now).Card, time.Now)
 	return informer.Run(ctx,
 		informer.Config{Home: s.Home, Timezone: s.Timezone, Settle: s.Shutdown.Delay, Drain: s.Shutdown.Timeout, Portal: s.Portal.Origin},
 		informer.Deps{
-			Store: store, Listener: l, Internal: internal, Log: log, Clock: time.Now,
+			Store: store, Listener: l, Internal: internal, Log: log, Clock: time.Now, Traces: traces,
 			Identify: s.Identity.Bearer(client, time.Now), Owner: owners.Owner,
 		})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/pgsql"
 	"github.com/angelowl-loyalties/app/loyalty/ruledb"
 	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/profiler"
 	"github.com/angelowl-loyalties/app/profiler/keys"
@@ -47,6 +48,7 @@ type settings struct {
 	Migrate  bool `env:"DB_MIGRATE" default:"true" help:"whether the schema is brought up to date at the start; false: the command migrate does it, and the start waits until it has"`
 	Etcd     etcdconn.Settings
 	Shutdown web.Shutdown
+	Tracing  tracing.Settings
 
 	key      profiler.DataKey
 	services map[string]config.Secret
@@ -142,10 +144,15 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	if err := signIn.EnsureServices(ctx, s.services); err != nil {
 		return err
 	}
+	traces, err := s.Tracing.Open(ctx, "profiler")
+	if err != nil {
+		return err
+	}
+	defer traces.Done(log)
 	cfg := profiler.DefaultConfig()
 	cfg.Settle, cfg.Drain, cfg.Portal = s.Shutdown.Delay, s.Shutdown.Timeout, s.Portal.Origin
 	deps := profiler.Deps{
-		Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, DataKey: s.key,
+		Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Traces: traces, DataKey: s.key,
 		Identify: web.Bearer(signIn.Verifier()), SignIn: signIn, Public: signin.PublicRoutes,
 		Passwords: profiler.Passwords{Hash: password.Hash, CheckPassword: password.Check, Random: password.Random},
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
 	publish "github.com/angelowl-loyalties/app/publish-single"
@@ -21,6 +22,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/secrets"
 	"github.com/angelowl-loyalties/app/loyalty/token"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 )
 
 //go:generate go test -run ^TestDocs$ -update
@@ -37,6 +39,7 @@ type settings struct {
 	Party   token.Party
 	Profile profile.Settings
 	Kafka   kafkaconn.Settings
+	Tracing tracing.Settings
 }
 
 // Check is config.Checker's.
@@ -60,19 +63,32 @@ func main() {
 	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
 		os.Exit(2)
 	}
-	h, err := handler(&s, log)
+	h, traces, err := handler(&s, log)
 	if err != nil {
 		log.Error("starting", "error", err)
 		os.Exit(1)
 	}
-	lambda.Start(h.Handle)
+	lambda.Start(func(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+		answer, err := h.Handle(ctx, event)
+		// It may be frozen from here on. What cannot be sent soon is left out.
+		soon, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		defer cancel()
+		if err := traces.Flush(soon); err != nil {
+			log.Warn("traces could not be sent", "error", err)
+		}
+		return answer, err
+	})
 }
 
-func handler(s *settings, log *slog.Logger) (*publish.Handler, error) {
+func handler(s *settings, log *slog.Logger) (*publish.Handler, *tracing.Provider, error) {
+	traces, err := s.Tracing.Open(context.Background(), "publish-single")
+	if err != nil {
+		return nil, nil, err
+	}
 	client := profile.NewHTTPClient()
 	// Keys are read by the way; a request must not wait for long where they are known.
 	keys := &http.Client{Timeout: 3 * time.Second, Transport: client.Transport}
-	return publish.New(
+	h, err := publish.New(
 		publish.Config{Topic: s.Topic, Home: s.Home, RequireLimits: s.Limits, Portal: s.Portal, Wait: s.Wait},
 		publish.Deps{
 			Verifier: &token.Verifier{Party: s.Party, Keys: token.NewRemote(s.JWKSURL, keys, time.Now), Clock: time.Now},
@@ -81,6 +97,7 @@ func handler(s *settings, log *slog.Logger) (*publish.Handler, error) {
 				s.Kafka.Apply(c)
 				return sarama.NewSyncProducer(s.Kafka.Brokers, c)
 			},
-			Log: log, Clock: time.Now,
+			Log: log, Clock: time.Now, Traces: traces,
 		})
+	return h, traces, err
 }

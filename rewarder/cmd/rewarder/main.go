@@ -19,6 +19,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/rewarddb"
+	"github.com/angelowl-loyalties/app/loyalty/tracing"
 	"github.com/angelowl-loyalties/app/loyalty/web"
 	"github.com/angelowl-loyalties/app/rewarder"
 	"github.com/angelowl-loyalties/app/rewarder/cassandra"
@@ -47,6 +48,7 @@ type settings struct {
 	Profiler profile.Settings
 	Portal   web.Portal
 	Migrate  bool `env:"DB_MIGRATE" default:"true" help:"whether the reward store's tables are brought up to date at the start; false: the command migrate does it, and the start waits until it has"`
+	Tracing  tracing.Settings
 }
 
 func main() {
@@ -98,6 +100,11 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, etcd.Close()) }()
+	traces, err := s.Tracing.Open(ctx, "rewarder")
+	if err != nil {
+		return err
+	}
+	defer traces.Done(log)
 	desk := ops.New(ops.Config{Home: s.Home, Topic: s.Topic, Group: s.Group, MaxRecords: ops.MaxRecords}, ops.Deps{
 		Etcd: etcd, Clock: time.Now,
 		Kafka: func() (sarama.Client, error) { return ops.Connect(s.Kafka.Brokers, "angelowl-ops", s.Kafka.Apply) },
@@ -107,10 +114,10 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	defer client.CloseIdleConnections()
 	counted := metrics.New("service", "rewarder")
 	service := ops.Service{
-		Desk: desk, Log: log, Portal: s.Portal.Origin, Meter: web.NewMeter(counted),
+		Desk: desk, Log: log, Portal: s.Portal.Origin, Meter: web.NewMeter(counted), Traces: traces,
 		Identify: s.Identity.Bearer(client, time.Now), Session: s.Profiler.Client("rewarder", client, time.Now).Session,
 	}
 	return rewarder.Run(ctx, rewarder.Config{
 		Brokers: s.Kafka.Brokers, Group: s.Group, Name: s.Name, Home: s.Home, Topic: s.Topic, InstanceID: s.Instance, SessionTimeout: s.Session, DrainTimeout: s.Drain,
-	}, rewarder.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Kafka: s.Kafka.Apply, Ops: service.Handler(), More: counted})
+	}, rewarder.Deps{Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Kafka: s.Kafka.Apply, Ops: service.Handler(), More: counted, Traces: traces})
 }
