@@ -30,6 +30,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/upload"
 )
@@ -74,6 +75,7 @@ type Deps struct {
 	NewProducer func(*sarama.Config) (sarama.AsyncProducer, error)
 	Log         *slog.Logger
 	Clock       func() time.Time
+	Metrics     *metrics.Embedded // nil: nothing is counted
 	// Progress, when it is set, is told how many bytes of a file have been read, each time that
 	// some have been. It must not block.
 	Progress func(upload string, read, size int64)

@@ -28,6 +28,7 @@ import (
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/spendcsv"
 	"github.com/angelowl-loyalties/app/loyalty/upload"
@@ -105,6 +106,9 @@ func (h *Handler) ingest(ctx context.Context, bucket string, keys []string) erro
 		return err
 	}
 	p.forget(ctx, log)
+	h.deps.Metrics.Put(map[string]string{"state": string(report.State)},
+		metrics.Value{Name: "Files", Unit: "Count", V: 1}, metrics.Value{Name: "RowsAccepted", Unit: "Count", V: report.Rows.Accepted},
+		metrics.Value{Name: "RowsRefused", Unit: "Count", V: report.Rows.Refused})
 	level := slog.LevelInfo
 	if len(report.Warnings) > 0 {
 		level = slog.LevelWarn

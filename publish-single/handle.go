@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/token"
@@ -60,6 +62,9 @@ func (h *Handler) Handle(ctx context.Context, event events.APIGatewayProxyReques
 			span.SetStatus(codes.Error, "")
 		}
 		span.End()
+		h.deps.Metrics.Put(map[string]string{"status": strconv.Itoa(response.StatusCode/100) + "xx"},
+			metrics.Value{Name: "Requests", Unit: "Count", V: 1},
+			metrics.Value{Name: "Duration", Unit: "Milliseconds", V: h.deps.Clock().Sub(started).Milliseconds()})
 		log.Info("request", "method", event.HTTPMethod, "path", "/publish", "status", response.StatusCode,
 			"duration", h.deps.Clock().Sub(started), "caller", caller.Subject, "dry_run", r.dryRun)
 	}()

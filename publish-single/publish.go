@@ -17,6 +17,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/token"
@@ -57,6 +58,7 @@ type Deps struct {
 	Log         *slog.Logger
 	Clock       func() time.Time
 	Traces      *tracing.Provider // nil: nothing is traced
+	Metrics     *metrics.Embedded // nil: nothing is counted
 }
 
 // Handler handles requests. It may be called by several goroutines at once.

@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/token"
 	publish "github.com/angelowl-loyalties/app/publish-single"
@@ -42,6 +43,7 @@ type world struct {
 	h       *publish.Handler
 	log     bytes.Buffer
 	connect int // how often Kafka was connected to
+	counted bytes.Buffer
 }
 
 func start(t *testing.T, change ...func(*publish.Config)) *world {
@@ -60,7 +62,7 @@ func start(t *testing.T, change ...func(*publish.Config)) *world {
 			w.connect++
 			return nil, errors.New("there is no Kafka")
 		},
-		Log: slog.New(slog.NewTextHandler(&w.log, nil)), Clock: w.Now,
+		Log: slog.New(slog.NewTextHandler(&w.log, nil)), Clock: w.Now, Metrics: metrics.NewEmbedded(&w.counted, "publish-single", w.Now),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -597,5 +599,26 @@ func TestWhatIsMissing(t *testing.T) {
 	}
 	if _, err := publish.New(publish.Config{Home: home}, whole); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRequestsAreCounted(t *testing.T) {
+	w := start(t)
+	w.send(w.event(good))      // 503, there is no Kafka
+	w.send(w.event("no JSON")) // 400
+	var got []string
+	for line := range strings.Lines(w.counted.String()) {
+		var m struct {
+			Service  string `json:"service"`
+			Status   string `json:"status"`
+			Requests int
+		}
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		got = append(got, fmt.Sprint(m.Service, " ", m.Status, " ", m.Requests))
+	}
+	if want := []string{"publish-single 5xx 1", "publish-single 4xx 1"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

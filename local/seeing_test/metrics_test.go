@@ -260,7 +260,11 @@ answered 404. This page is written from the running system by ` + "`go test ./lo
 holds the dashboards and alerts in ` + "`.chart`" + ` against it.
 
 Counters begin at 0 when a program starts. Amounts are exact decimals. The labels` + " `pod`, `namespace` " + `and so on are added by
-whoever scrapes. Lambdas have CloudWatch's own metrics (invocations, errors, duration), and say the rest in their logs.
+whoever scrapes. Lambdas have CloudWatch's own metrics (invocations, errors, duration).
+publish-single writes ` + "`Requests`" + ` and ` + "`Duration`" + ` by class of status, ingestor
+` + "`Files`" + `, ` + "`RowsAccepted`" + ` and ` + "`RowsRefused`" + ` by state of the file, into its log in CloudWatch's embedded format, in the namespace ` + "`AngelOwl`" + `.
+Of a rewarder's amounts: they are no ledger. A transaction that arrives again is counted again, and so is what a replay reads again, though
+the reward stays one.
 
 | metric | kind | labels | of | what it is |
 |---|---|---|---|---|

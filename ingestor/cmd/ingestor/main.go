@@ -23,6 +23,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/config"
 	"github.com/angelowl-loyalties/app/loyalty/daemon"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/secrets"
 )
 
@@ -100,6 +101,6 @@ func handler(ctx context.Context, s *settings, log *slog.Logger) (*ingestor.Hand
 				s.Kafka.Apply(c)
 				return sarama.NewAsyncProducer(s.Kafka.Brokers, c)
 			},
-			Log: log, Clock: time.Now,
+			Log: log, Clock: time.Now, Metrics: metrics.NewEmbedded(os.Stdout, "ingestor", time.Now),
 		})
 }

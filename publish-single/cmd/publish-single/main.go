@@ -19,6 +19,7 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty/config"
 	"github.com/angelowl-loyalties/app/loyalty/daemon"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 	"github.com/angelowl-loyalties/app/loyalty/profile"
 	"github.com/angelowl-loyalties/app/loyalty/secrets"
 	"github.com/angelowl-loyalties/app/loyalty/token"
@@ -97,7 +98,7 @@ func handler(s *settings, log *slog.Logger) (*publish.Handler, *tracing.Provider
 				s.Kafka.Apply(c)
 				return sarama.NewSyncProducer(s.Kafka.Brokers, c)
 			},
-			Log: log, Clock: time.Now, Traces: traces,
+			Log: log, Clock: time.Now, Traces: traces, Metrics: metrics.NewEmbedded(os.Stdout, "publish-single", time.Now),
 		})
 	return h, traces, err
 }
