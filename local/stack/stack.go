@@ -96,6 +96,7 @@ type Stack struct {
 	engines    []frontdoor.Address // beyond Kafka and etcd
 	elsewhere  objects             // in place of S3, where that is another process's
 	network    network
+	sender     mail.Sender
 }
 
 // DefaultPortal is the portal's origin where nobody says another.
@@ -182,7 +183,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, body func(context.Co
 	n := network{sockets}
 	s.network = n
 	id := newIdentity(n)
-	s.identity = id
+	s.identity, s.sender = id, sender
 	defer id.client.CloseIdleConnections()
 	if err := s.services(gctx, g, n, id, sender, log); err != nil {
 		stop()
