@@ -41,17 +41,31 @@ type sums struct {
 	money, units flow
 }
 
-// flow is what went one way and what went back, by refunds: counters must not go down.
-type flow struct{ out, back big.Int }
+// flow is what went one way and what came back, by refunds: counters must not go down. It has no bounds.
+type flow struct {
+	small [2]int64 // what has not been added to big yet
+	big   [2]big.Int
+}
 
 func (f *flow) add(v int64) {
-	to := &f.out
+	i := 0
 	if v < 0 {
-		to = &f.back
+		i = 1
 	}
-	var more big.Int
-	to.Add(to, more.Abs(more.SetInt64(v)))
+	next := f.small[i] + v
+	if (next < 0) != (i == 1) && v != 0 { // more than 64 bits
+		f.big[i].Add(&f.big[i], big.NewInt(f.small[i]))
+		next = v
+	}
+	f.small[i] = next
 }
+
+// out is what went, back what came back; neither is below 0.
+func (f *flow) out() *big.Int { return f.sum(0) }
+
+func (f *flow) back() *big.Int { s := f.sum(1); return s.Neg(s) }
+
+func (f *flow) sum(i int) *big.Int { return new(big.Int).Add(&f.big[i], big.NewInt(f.small[i])) }
 
 // stored counts rows that are durable.
 func (c *counters) stored(rows []loyalty.Row, home loyalty.Currency, now time.Time) {
@@ -163,15 +177,15 @@ func (r *rewarder) showSums(set *metrics.Set) {
 	set.Sums("rewarder_spend_total", "Money in: what those transactions were worth in the home currency, purchases and refunds apart, without what is excluded.",
 		[]string{"programme", "unit", "currency", "kind"}, func(emit emit) {
 			each(func(p programme, s *sums) {
-				emit(decimal(&s.money.out, p.exponent), p.name, p.unit, p.home, "purchase")
-				emit(decimal(&s.money.back, p.exponent), p.name, p.unit, p.home, "refund")
+				emit(decimal(s.money.out(), p.exponent), p.name, p.unit, p.home, "purchase")
+				emit(decimal(s.money.back(), p.exponent), p.name, p.unit, p.home, "refund")
 			})
 		})
 	set.Sums("rewarder_units_total", "Units out: what those transactions earned, and what refunds took back.",
 		[]string{"programme", "unit", "kind"}, func(emit emit) {
 			each(func(p programme, s *sums) {
-				emit(decimal(&s.units.out, int(p.digits)), p.name, p.unit, "earned")
-				emit(decimal(&s.units.back, int(p.digits)), p.name, p.unit, "taken_back")
+				emit(decimal(s.units.out(), int(p.digits)), p.name, p.unit, "earned")
+				emit(decimal(s.units.back(), int(p.digits)), p.name, p.unit, "taken_back")
 			})
 		})
 }

@@ -57,11 +57,20 @@ func TestMoneyInAndUnitsOutByProgramme(t *testing.T) {
 	r.count.stored([]loyalty.Row{
 		row("Cash", "cashback", 2, math.MaxInt64, "92233720368547758.07", loyalty.Rewarded), // more together than an int64 holds
 		row("Cash", "cashback", 2, math.MaxInt64, "92233720368547758.07", loyalty.NoCampaign),
+		row("Huge", "points", 0, math.MinInt64, "-92233720368547758.07", loyalty.Rewarded),
+		row("Huge", "points", 0, math.MinInt64, "-92233720368547758.07", loyalty.Rewarded),
 	}, home, r.clock())
 	got := strings.Split(strings.TrimSpace(lines(r.shown, "rows_total", "transactions_total", "spend_total", "units_total", "delay_seconds_bucket")), "\n")
 	want := map[string]bool{}
 	for _, line := range []string{
-		`rows_total 6`,
+		`rows_total 8`,
+		`transactions_total{programme="Huge",unit="points",outcome="rewarded"} 2`,
+		`transactions_total{programme="Huge",unit="points",outcome="no_campaign"} 0`,
+		`transactions_total{programme="Huge",unit="points",outcome="excluded"} 0`,
+		`spend_total{programme="Huge",unit="points",currency="SGD",kind="purchase"} 0.00`,
+		`spend_total{programme="Huge",unit="points",currency="SGD",kind="refund"} 184467440737095516.14`,
+		`units_total{programme="Huge",unit="points",kind="earned"} 0`,
+		`units_total{programme="Huge",unit="points",kind="taken_back"} 18446744073709551616`,
 		`transactions_total{programme="Miles",unit="miles",outcome="rewarded"} 2`,
 		`transactions_total{programme="Miles",unit="miles",outcome="excluded"} 1`,
 		`transactions_total{programme="Miles",unit="miles",outcome="no_campaign"} 0`,
@@ -77,7 +86,7 @@ func TestMoneyInAndUnitsOutByProgramme(t *testing.T) {
 		`units_total{programme="Cash",unit="cashback",kind="earned"} 184467440737095516.19`,
 		`units_total{programme="Cash",unit="cashback",kind="taken_back"} 0.00`,
 		`delay_seconds_bucket{le="1"} 0`,
-		`delay_seconds_bucket{le="2.5"} 6`,
+		`delay_seconds_bucket{le="2.5"} 8`,
 	} {
 		want["angelowl_rewarder_"+line] = true
 	}
@@ -89,6 +98,21 @@ func TestMoneyInAndUnitsOutByProgramme(t *testing.T) {
 	}
 	for line := range want {
 		t.Errorf("missing: %s", line)
+	}
+}
+
+// TestCountingRowsDoesNotAllocate: it is on the way of each transaction.
+func TestCountingRowsDoesNotAllocate(t *testing.T) {
+	r := shown(nil)
+	rows := make([]loyalty.Row, 500)
+	for i := range rows {
+		rows[i].Units = loyalty.Units{Value: int64(i) - 100}
+		rows[i].Trace = loyalty.Trace{Programme: "Miles", Unit: "miles", Outcome: loyalty.Rewarded, Converted: &loyalty.Conversion{}}
+	}
+	home := loyalty.MustCurrency("SGD")
+	r.count.stored(rows, home, r.clock())
+	if n := testing.AllocsPerRun(20, func() { r.count.stored(rows, home, r.clock()) }); n != 0 {
+		t.Errorf("%v allocations for 500 rows", n)
 	}
 }
 
