@@ -40,8 +40,7 @@ const settle = 2 * time.Second
 type instance struct {
 	name string
 	run  func(ctx context.Context, l net.Listener) error
-	at   string // address
-	in   atomic.Bool
+	in   atomic.Pointer[string] // its address while the balancer sends it requests
 
 	stop  context.CancelFunc
 	ended chan error
@@ -63,20 +62,21 @@ func (r *rolling) start(i *instance) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	i.at = l.Addr().String()
+	at := l.Addr().String()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.ctx))
 	i.stop, i.ended = cancel, make(chan error, 1)
 	go func() { i.ended <- i.run(ctx, l) }()
-	r.until(i.name+" is ready", func() bool { return r.ready(i.at) })
-	i.in.Store(true)
+	r.until(i.name+" is ready", func() bool { return r.ready(at) })
+	i.in.Store(&at)
 }
 
 // restart ends an instance in good order, and starts it again.
 func (r *rolling) restart(i *instance) {
 	r.t.Helper()
 	i.stop()
-	r.until(i.name+" says that it is not ready", func() bool { return !r.ready(i.at) })
-	i.in.Store(false)
+	at := *i.in.Load()
+	r.until(i.name+" says that it is not ready", func() bool { return !r.ready(at) })
+	i.in.Store(nil)
 	if err := <-i.ended; err != nil {
 		r.t.Errorf("%s ended with %v", i.name, err)
 	}
@@ -112,10 +112,12 @@ func (r *rolling) until(what string, f func() bool) {
 func (r *rolling) ask(service, method, path, bearer string) error {
 	all := r.services[service]
 	i := all[int(r.turn.Add(1))%len(all)]
-	for !i.in.Load() {
+	at := i.in.Load()
+	for at == nil {
 		i = all[int(r.turn.Add(1))%len(all)]
+		at = i.in.Load()
 	}
-	req, err := http.NewRequestWithContext(r.ctx, method, "http://"+i.at+path, nil)
+	req, err := http.NewRequestWithContext(r.ctx, method, "http://"+*at+path, nil)
 	if err != nil {
 		return err
 	}
