@@ -214,14 +214,16 @@ func (r *rewarder) lookAtRetention() {
 		r.log.Debug("looking at how long the topic keeps records", "error", err)
 		return
 	}
-	entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: r.cfg.Topic, ConfigNames: []string{name}})
+	topics, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: r.cfg.Topic, ConfigNames: []string{name}}}, sarama.DescribeConfigsOptions{})
 	if err != nil {
 		r.log.Debug("looking at how long the topic keeps records", "error", err)
 		return
 	}
-	for _, e := range entries {
-		if ms, err := strconv.ParseInt(e.Value, 10, 64); e.Name == name && err == nil {
-			r.status.retention.Store(max(ms, 0)) // -1: for good
+	for _, t := range topics {
+		for _, e := range t.Configs {
+			if ms, err := strconv.ParseInt(e.Value, 10, 64); e.Name == name && err == nil {
+				r.status.retention.Store(max(ms, 0)) // -1: for good
+			}
 		}
 	}
 }
