@@ -16,6 +16,7 @@ import (
 	"github.com/angelowl-loyalties/app/local/sqlite"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/rewarder"
+	"github.com/google/uuid"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"gorm.io/gorm"
 )
@@ -29,6 +30,9 @@ type RewardStore interface {
 
 	// All calls f with every row until it fails, a card's rows together.
 	All(ctx context.Context, f func(loyalty.Row) error) error
+
+	// Erase erases a card's rows that are there, for good.
+	Erase(ctx context.Context, card uuid.UUID) error
 }
 
 // Databases of SQL, by the services that own them.

@@ -182,6 +182,7 @@ func (s *Stack) serveControl(ctx context.Context, g *errgroup.Group, log *slog.L
 		}
 		web.Data(c, http.StatusOK, done)
 	})
+	s.serveErasing(r)
 	g.Go(func() error { return web.Serve(ctx, l, r, drain) })
 	return c, nil
 }

@@ -87,6 +87,19 @@ func (s *Store) Cards(ctx context.Context, q profiler.CardQuery) (cards []profil
 	return cards, total, failed("listing cards", err)
 }
 
+// EverOf are the ids of all cards that an account has or had, for whoever erases what they left elsewhere.
+func (s *Store) EverOf(ctx context.Context, user uuid.UUID) (ids []uuid.UUID, err error) {
+	err = s.Read(ctx, func(tx *gorm.DB) error {
+		var rows []cardRow
+		err := tx.Select("id").Where("user_id = ?", user.String()).Order("id").Find(&rows).Error
+		for i := range rows {
+			ids = append(ids, uuid.MustParse(rows[i].ID))
+		}
+		return err
+	})
+	return ids, failed("listing the cards that an account ever had", err)
+}
+
 // Card is profiler.Accounts'.
 func (s *Store) Card(ctx context.Context, id uuid.UUID) (card profiler.Card, role token.Role, err error) {
 	err = s.Read(ctx, func(tx *gorm.DB) error {

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/angelowl-loyalties/app/informer"
@@ -44,7 +47,15 @@ func (s *settings) Check() []config.Problem {
 	return nil
 }
 
-func main() { daemon.Main("informer", about, run) }
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "earned" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		code := earned(ctx, os.Args[2:], os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
+	}
+	daemon.Main("informer", about, run)
+}
 
 func run(ctx context.Context, s *settings, log *slog.Logger) error {
 	l, err := net.Listen("tcp", s.Port.Address())

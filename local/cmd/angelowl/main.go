@@ -73,7 +73,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return slog.New(redact.Handler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: l}))), nil
 	}
-	root.AddCommand(upCommand(logger), processCommand(logger), statusCommand(), deadLettersCommand(), replayCommand(), nightlyCommand())
+	root.AddCommand(upCommand(logger), processCommand(logger), statusCommand(), deadLettersCommand(), replayCommand(), nightlyCommand(),
+		eraseCommand(), exportCommand(), earnedCommand())
 
 	err := root.ExecuteContext(ctx)
 	var usage usageError
