@@ -6,7 +6,7 @@ import { fresh } from "./lib/session/refresh";
 import { cookieName, cookieOptions, maxAge, seal, unseal } from "./lib/session/session";
 
 /** What can be seen without signing in. */
-const open = /^\/(signin|forgot|reset|unsubscribe\/[^/]+)$/;
+const open = /^\/(signin|forgot|reset|unsubscribe\/[^/]+|health)$/;
 
 /** Where a session goes that has to do something before anything else. */
 const before: Record<string, string> = { password: "/password", totp: "/second-factor" };
@@ -21,9 +21,6 @@ export async function proxy(request: NextRequest) {
   const headers = new Headers(request.headers);
   headers.set("x-nonce", nonce);
   headers.set("Content-Security-Policy", policy);
-  // Pages and shared components ask for the address, which Next does not tell them.
-  const path = request.nextUrl.pathname + request.nextUrl.search;
-  headers.set("x-path", path);
 
   const name = cookieName();
   let set: string | undefined;
@@ -52,7 +49,8 @@ export async function proxy(request: NextRequest) {
   let response: NextResponse;
   if (page && !signedIn && !open.test(request.nextUrl.pathname)) {
     const to = new URL("/signin", own ?? request.nextUrl.origin);
-    if (path !== "/") to.searchParams.set("next", stripped(request.nextUrl));
+    const next = stripped(request.nextUrl);
+    if (next !== "/") to.searchParams.set("next", next);
     if (session) to.searchParams.set("reason", "ended");
     response = NextResponse.redirect(to, 303);
   } else if (page && signedIn && must && request.nextUrl.pathname !== before[must] && !open.test(request.nextUrl.pathname)) {

@@ -13,6 +13,7 @@ class Gateway {
   reused = 0;
   away = false;
   private readonly used = new Set<string>();
+  private readonly short = new Set<string>();
   private n = 0;
   private over = false;
   private readonly server: Server;
@@ -53,7 +54,8 @@ class Gateway {
         return [200, { data: this.session(1200) }];
       }
     }
-    if (this.over) return [401, { error: "sign in again", code: "session_ended" }];
+    // A token that is about to expire has expired when it arrives, so that a page shows whether it got the new one.
+    if (this.over || this.short.has(req.headers.authorization?.slice("Bearer ".length) ?? "")) return [401, { error: "sign in again", code: "session_ended" }];
     if (req.url?.startsWith("/user/")) return [200, { data: { id: id, first_name: "Rae", last_name: "", phone: "", email: "rae@test.example", Role: "user", version: 1, reward_emails: true, CreditCards: [] } }];
     return [200, { data: [], page_no: 1, page_size: 100, total: 0 }];
   }
@@ -61,7 +63,9 @@ class Gateway {
   private session(expires: number) {
     this.n++;
     const claims = Buffer.from(JSON.stringify({ role: "user" })).toString("base64url");
-    return { token: `x.${claims}.${this.n}`, user_id: id, is_new: false, must: "", refresh_token: `refresh-${this.n}`, expires_in: expires };
+    const token = `x.${claims}.${this.n}`;
+    if (expires < 60) this.short.add(token);
+    return { token, user_id: id, is_new: false, must: "", refresh_token: `refresh-${this.n}`, expires_in: expires };
   }
 }
 

@@ -1,6 +1,6 @@
-import { decode } from "next-auth/jwt";
+import { decode, encode } from "next-auth/jwt";
 import { newUser, readyUser, totp } from "./accounts";
-import { accessible, alert, apiOrigin, expect, fits, sample, test } from "./test";
+import { accessible, alert, apiOrigin, expect, fits, portal, sample, signIn, test } from "./test";
 
 test("a person signs in and finds the start page of the role", async ({ page }) => {
   const { email, password } = sample("user");
@@ -100,4 +100,23 @@ test("a first sign-in leads nowhere but to the choice of a password", async ({ p
     await page.goto(path);
     await expect(page).toHaveURL(/\/password$/);
   }
+});
+
+test("staff that need a second factor set it up before anything else", async ({ page, context, request, apiAs }) => {
+  // REQUIRE_MFA is off in the system that all tests share, so the session is made one of a system where it is on.
+  const who = await readyUser(await apiAs("admin"), request, "bank");
+  await signIn(context.request, who);
+  const secret = process.env.E2E_SECRET ?? "";
+  const cookie = (await context.cookies()).find((c) => c.name === "angelowl-session");
+  const held = await decode({ token: cookie?.value, secret });
+  await context.addCookies([{ name: "angelowl-session", value: await encode({ token: { ...held, must: "totp" }, secret }), url: portal(), httpOnly: true, sameSite: "Lax" }]);
+  await page.goto("/uploads");
+  await expect(page).toHaveURL(/\/second-factor$/);
+  await page.getByRole("button", { name: "Set up a second factor" }).click();
+  const key = await page.getByText(/^([A-Z2-7]{4} ?)+$/).innerText();
+  await accessible(page);
+  await fits(page);
+  await page.getByLabel("Code that the app shows").fill(totp(key));
+  await page.getByRole("button", { name: "Confirm" }).click();
+  await expect(page).not.toHaveURL(/second-factor/);
 });

@@ -56,8 +56,8 @@ interface Profile {
 }
 
 /** saveProfile changes what is on the form and no more; `version` is what the form was filled from. */
-export async function saveProfile({ version, ...body }: Profile): Promise<Result<{ version: number }>> {
-  return own({ "If-Match": `"${version}"` }, body);
+export async function saveProfile({ version, first_name, last_name, phone }: Profile): Promise<Result<{ version: number }>> {
+  return own({ "If-Match": `"${version}"` }, { first_name, last_name, phone });
 }
 
 export async function wantMails(reward_emails: boolean): Promise<Result<{ version: number }>> {
