@@ -10,7 +10,8 @@ const Errors = createContext<Record<string, string>>({});
 
 /**
  * Form shows what the server said: field errors at the fields of those names (Field), the rest above the form. Errors
- * of fields that the form does not have are listed above it, too, so that none is lost.
+ * of fields that the form does not have are listed above it, too, so that none is lost. Sent before the page's scripts
+ * run, it is a POST, which says nothing: with a GET a password would stand in the address.
  */
 export function Form({ problem, fields, children, onSubmit, ref, ...rest }: { problem?: Problem; fields: readonly string[]; ref?: RefObject<HTMLFormElement | null> } & Omit<ComponentProps<"form">, "ref">) {
   const own = useRef<HTMLFormElement>(null);
@@ -22,7 +23,7 @@ export function Form({ problem, fields, children, onSubmit, ref, ...rest }: { pr
   const others = Object.entries(problem?.fields ?? {}).filter(([name]) => !fields.includes(name));
   return (
     <Errors.Provider value={problem?.fields ?? {}}>
-      <form ref={form} noValidate onSubmit={(e) => { e.preventDefault(); onSubmit?.(e); }} {...rest}>
+      <form ref={form} method="post" noValidate onSubmit={(e) => { e.preventDefault(); onSubmit?.(e); }} {...rest}>
         {problem && <ProblemNote problem={problem} others={others} mb="5" />}
         {children}
       </form>

@@ -105,3 +105,15 @@ test("no token reaches the browser", async ({ context, page, request }) => {
   for (const path of ["session", "providers", "signin", "signout", "error"]) expect((await request.get(`${portal()}/api/auth/${path}`)).status()).toBe(404);
   expect((await request.post(`${portal()}/api/auth/session`, { headers: { Origin: portal() }, data: { token: "mine" } })).status()).toBe(404);
 });
+
+test("what is sent before the scripts run does not stand in the address", async ({ browser }) => {
+  const context = await browser.newContext({ javaScriptEnabled: false, baseURL: portal() });
+  const page = await context.newPage();
+  await page.goto("/signin");
+  await page.getByLabel("Email").fill("early@test.example");
+  await page.getByLabel("Password", { exact: true }).fill("typed too early");
+  await page.getByLabel("Password", { exact: true }).press("Enter");
+  await expect(page.getByRole("heading", { name: "Sign in" })).toBeVisible();
+  expect(page.url()).not.toContain("early");
+  await context.close();
+});
