@@ -15,7 +15,7 @@ export default async function Root({ children }: { children: ReactNode }) {
   const appearance = appearanceOf((await cookies()).get("appearance")?.value);
   return (
     <html lang="en" className={appearance === "dark" ? "dark" : "light"} suppressHydrationWarning>
-      <head>{appearance === "system" && <Appearance nonce={nonce} />}</head>
+      <head><Appearance nonce={nonce} /></head>
       <body>
         <ThemeProvider nonce={nonce}>
           <Toasts>{children}</Toasts>

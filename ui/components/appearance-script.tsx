@@ -6,4 +6,5 @@ export function Appearance({ nonce }: { nonce: string }) {
   );
 }
 
-const script = `(m=>{const f=()=>{const c=document.documentElement.classList,d=m.matches;c.toggle("dark",d);c.toggle("light",!d)};f();m.onchange=()=>{/appearance=(light|dark)/.test(document.cookie)||f()}})(matchMedia("(prefers-color-scheme: dark)"))`;
+// Whoever has chosen light or dark has a cookie, and the server has written the class.
+const script = `(m=>{const f=()=>{if(/(^|; )appearance=(light|dark)(;|$)/.test(document.cookie))return;const c=document.documentElement.classList,d=m.matches;c.toggle("dark",d);c.toggle("light",!d)};f();m.onchange=f})(matchMedia("(prefers-color-scheme: dark)"))`;
