@@ -5,7 +5,7 @@ import { useState } from "react";
 import { deleteCampaign, endCampaign } from "@/app/(portal)/manage/campaigns/actions";
 import { Button, ButtonLink } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
-import { ProblemNote } from "@/components/problem";
+import { ProblemNote } from "@/components/problem-note";
 import { useToast } from "@/components/toasts";
 import { useSubmit } from "@/components/use-submit";
 import { campaigns as m } from "@/messages/en/manage-campaigns";

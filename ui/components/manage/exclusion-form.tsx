@@ -7,7 +7,7 @@ import { Button, ButtonLink } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { Field, Form, Input } from "@/components/form";
 import { Panel } from "@/components/page";
-import { ProblemNote } from "@/components/problem";
+import { ProblemNote } from "@/components/problem-note";
 import { useToast } from "@/components/toasts";
 import { useSubmit } from "@/components/use-submit";
 import { day } from "@/lib/format";

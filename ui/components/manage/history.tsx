@@ -2,7 +2,7 @@ import { Box } from "@chakra-ui/react";
 import { Li, Ul } from "@/components/html";
 import { Panel } from "@/components/page";
 import { Pages } from "@/components/table";
-import { words } from "@/components/problem";
+import { words } from "@/components/problem-note";
 import { Badge } from "@/components/button";
 import { api, load } from "@/lib/api/client";
 import type { Problem } from "@/lib/api/problem";

@@ -7,7 +7,7 @@ import { Button, TextLink } from "@/components/button";
 import { ConfirmDialog, Dialog } from "@/components/dialog";
 import { Field, Form, Select, TextField } from "@/components/form";
 import { Icon } from "@/components/icons";
-import { ProblemNote } from "@/components/problem";
+import { ProblemNote } from "@/components/problem-note";
 import { useToast } from "@/components/toasts";
 import { useSubmit } from "@/components/use-submit";
 import type { Problem, Result } from "@/lib/api/problem";

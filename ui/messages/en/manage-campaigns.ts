@@ -32,6 +32,7 @@ export const campaigns = {
   anyKind: "Base and promo",
   kinds: { base: "Base", promo: "Promo" },
   states: { all: "All", live: "Live", scheduled: "Scheduled", ended: "Ended" },
+  withCount: (label: string, count: string | undefined) => (count === undefined ? label : `${label} ${count}`),
   stateLabel: "State",
   statesAsOf: (day: string) => `States are those of ${day}, the date at the bank.`,
   caption: "Campaigns",

@@ -5,11 +5,11 @@ import { Field, Input, Select } from "@/components/manage/fields";
 import { Icon } from "@/components/icons";
 import { CampaignActions, type Days } from "@/components/manage/campaign-actions";
 import { Filters } from "@/components/manage/filters";
-import { Tabs } from "@/components/manage/tabs";
 import { PageHeader, Panel } from "@/components/page";
 import { ProblemPage } from "@/components/problem";
 import { Empty } from "@/components/states";
 import { type Column, DataTable, Pagination } from "@/components/table";
+import { Tabs } from "@/components/tabs";
 import { api, load } from "@/lib/api/client";
 import { config } from "@/lib/config";
 import { amount, day, today } from "@/lib/format";
@@ -70,13 +70,15 @@ export default async function Campaigns({ searchParams }: { searchParams: Promis
     <>
       <PageHeader title={m.title} text={m.text} actions={<ButtonLink href="/manage/campaigns/new"><Icon name="plus" size={16} />{m.create}</ButtonLink>} />
       <Panel flush>
-        <Tabs
-          label={m.stateLabel}
-          items={[
-            { href: q.with({ state: undefined }), label: m.states.all, count: total(all), here: !state },
-            ...states.map((s, i) => ({ href: q.with({ state: s }), label: m.states[s], count: total(counts[i]), here: state === s })),
-          ]}
-        />
+        <Box px={{ base: "4", md: "5" }} pt="4" display="flex">
+          <Tabs
+            label={m.stateLabel}
+            items={[
+              { href: q.with({ state: undefined }), label: m.withCount(m.states.all, total(all)), current: !state },
+              ...states.map((s, i) => ({ href: q.with({ state: s }), label: m.withCount(m.states[s], total(counts[i])), current: state === s })),
+            ]}
+          />
+        </Box>
         <Filters action="/manage/campaigns" keep={{ state, sort: q.text("sort") }}>
           <Field name="q" label={m.searchShort} mb="0"><Input name="q" type="search" defaultValue={q.text("q")} /></Field>
           <Field name="programme" label={m.programme} mb="0">
