@@ -10,7 +10,7 @@ import { Radio } from "./radio";
 type Name = (typeof campaignFields)[number];
 
 /** CampaignFields are the fields of a campaign, for a form and for a draft that is tried. */
-export function CampaignFields({ draft, set, types, home, wrong, touch }: { draft: CampaignDraft; set: <K extends keyof CampaignDraft>(name: K, value: CampaignDraft[K]) => void; types: readonly CardType[]; home: string; wrong?: (name: Name) => string | undefined; touch?: (name: Name) => void }) {
+export function CampaignFields({ draft, set, types, home, wrong, touch, inline }: { draft: CampaignDraft; set: <K extends keyof CampaignDraft>(name: K, value: CampaignDraft[K]) => void; types: readonly CardType[]; home: string; wrong?: (name: Name) => string | undefined; touch?: (name: Name) => void; inline?: boolean }) {
   const [find, setFind] = useState("");
   const type = types.find((t) => t.card_type === draft.reward_program);
   const error = (name: Name) => wrong?.(name);
@@ -50,7 +50,7 @@ export function CampaignFields({ draft, set, types, home, wrong, touch }: { draf
       <Field name="find" label={m.addCategory} optional>
         {(c) => (
           <MccPicker
-            control={{ ...c, name: undefined, required: false }} value={find} onChange={setFind}
+            inline={inline} control={{ ...c, name: undefined, required: false }} value={find} onChange={setFind}
             onPick={(found) => { setFind(""); set("mcc", any ? code(found.mcc) : `${draft.mcc.trim()},${code(found.mcc)}`); touch?.("mcc"); }}
           />
         )}

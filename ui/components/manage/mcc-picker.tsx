@@ -13,8 +13,11 @@ export function code(mcc: number): string {
   return String(mcc).padStart(4, "0");
 }
 
-/** MccPicker finds a merchant category by its code or its words. What is typed stays the value: any code will do. */
-export function MccPicker({ control, value, onChange, onPick, onBlur, placeholder = manage.mcc.placeholder }: { control: { id: string; name?: string } & Record<string, unknown>; value: string; onChange: (text: string) => void; onPick: (mcc: Mcc) => void; onBlur?: () => void; placeholder?: string }) {
+/**
+ * MccPicker finds a merchant category by its code or its words. What is typed stays the value: any code will do. In a
+ * dialog, which would cut the list off, it makes room for it (`inline`).
+ */
+export function MccPicker({ control, value, onChange, onPick, onBlur, inline, placeholder = manage.mcc.placeholder }: { control: { id: string; name?: string } & Record<string, unknown>; value: string; onChange: (text: string) => void; onPick: (mcc: Mcc) => void; onBlur?: () => void; inline?: boolean; placeholder?: string }) {
   const id = useId();
   const [open, setOpen] = useState(false);
   const [found, setFound] = useState<Mcc[]>([]);
@@ -63,7 +66,7 @@ export function MccPicker({ control, value, onChange, onPick, onBlur, placeholde
         onChange={(e) => { onChange(e.target.value); setOpen(true); }} onClick={() => setOpen(true)} onKeyDown={keys}
       />
       {open && (
-        <Box position="absolute" zIndex="overlay" top="100%" left="0" right="0" mt="1" bg="bg.panel" borderWidth="1px" borderColor="border.emphasized" borderRadius="md" boxShadow="lg" overflow="hidden">
+        <Box position={inline ? "static" : "absolute"} zIndex="overlay" top="100%" left="0" right="0" mt="1" bg="bg.panel" borderWidth="1px" borderColor="border.emphasized" borderRadius="md" boxShadow="lg" overflow="hidden">
           <chakra.ul ref={list} id={`${id}-list`} role="listbox" aria-label={manage.mcc.label} listStyleType="none" m="0" p="1" maxH="64" overflowY="auto">
             {options.map((m, i) => (
               <chakra.li

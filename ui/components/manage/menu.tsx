@@ -43,7 +43,7 @@ export function Menu({ label, children, items }: { label: string; children: Reac
 
   return (
     <>
-      <Button ref={button} variant="ghost" size="icon" aria-label={label} aria-haspopup="menu" aria-expanded={open} aria-controls={open ? id : undefined} onClick={() => sheet.current?.togglePopover()}>{children}</Button>
+      <Button ref={button} variant="ghost" size="icon" aria-label={label} aria-haspopup="menu" aria-expanded={open} aria-controls={open ? id : undefined} popoverTarget={id}>{children}</Button>
       <Sheet
         ref={sheet} id={id} popover="auto" role="menu" aria-label={label} position="fixed" m="0" p="1" minW="44" bg="bg.panel" color="fg" borderWidth="1px" borderRadius="md" boxShadow="lg"
         onKeyDown={move}

@@ -14,7 +14,7 @@ export function Radio({ name, legend, value, options, onChange, legendHidden, co
             key={o.value} display="flex" gap="3" alignItems="flex-start" p="3" borderWidth="1px" borderRadius="md" borderColor="border.control" cursor="pointer" minW="0"
             css={{ "&:has(:checked)": { borderColor: "owl.solid", bg: "bg.info" }, "&:has(:disabled)": { opacity: 0.6, cursor: "not-allowed" }, "&:has(:focus-visible)": { outline: "2px solid", outlineColor: "owl.focusRing", outlineOffset: "1px" } }}
           >
-            <chakra.input type="radio" name={`${id}${name}`} value={o.value} checked={value === o.value} disabled={o.disabled} onChange={() => onChange(o.value)} mt="0.5" w="4" h="4" flexShrink="0" accentColor="colors.owl.solid" outline="0" aria-describedby={o.hint ? `${id}${o.value}` : undefined} />
+            <chakra.input type="radio" name={`${id}${name}`} value={o.value} checked={value === o.value} disabled={o.disabled} onChange={() => onChange(o.value)} mt="0.5" w="4" h="4" flexShrink="0" css={{ accentColor: "{colors.owl.solid}" }} outline="0" aria-describedby={o.hint ? `${id}${o.value}` : undefined} />
             <Box minW="0">
               <Box fontWeight="medium" overflowWrap="anywhere">{o.label}</Box>
               {o.hint && <Box id={`${id}${o.value}`} color="fg.muted" fontSize="xs">{o.hint}</Box>}

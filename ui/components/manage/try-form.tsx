@@ -205,7 +205,7 @@ function CampaignDialog({ tried, campaigns, types, home, first, onClose, onKeep 
             )}
           </Field>
         )}
-        <CampaignFields draft={draft} set={(name, value) => setDraft((d) => ({ ...d, [name]: value }))} types={types} home={home} />
+        <CampaignFields draft={draft} set={(name, value) => setDraft((d) => ({ ...d, [name]: value }))} types={types} home={home} inline />
         <Box bg="bg.muted" borderRadius="md" p="3" aria-live="polite">{plainSentence(sentence(draft, types, home))}</Box>
         <Box display="flex" flexWrap="wrap" gap="2" justifyContent="flex-end" mt="5">
           <Button variant="outline" onClick={onClose}>{common.cancel}</Button>
@@ -222,7 +222,7 @@ function ExclusionDialog({ first, today, onClose, onKeep }: { first: TryDraft; t
   return (
     <Dialog open onClose={onClose} title={m.exclusionTitle}>
       <Form fields={["mcc", "valid_from"]} onSubmit={() => onKeep({ id: crypto.randomUUID(), mcc: mcc.trim(), valid_from: from })}>
-        <Field name="mcc" label={em.fields.mcc}>{(c) => <MccPicker control={{ ...c }} value={mcc} onChange={setMcc} onPick={(found) => setMcc(code(found.mcc))} />}</Field>
+        <Field name="mcc" label={em.fields.mcc}>{(c) => <MccPicker inline control={{ ...c }} value={mcc} onChange={setMcc} onPick={(found) => setMcc(code(found.mcc))} />}</Field>
         <Field name="valid_from" label={em.fields.valid_from} hint={em.hints.valid_from}>{(c) => <Input {...c} type="date" value={from} onChange={(e) => setFrom(e.target.value)} />}</Field>
         <Box display="flex" flexWrap="wrap" gap="2" justifyContent="flex-end" mt="5">
           <Button variant="outline" onClick={onClose}>{common.cancel}</Button>

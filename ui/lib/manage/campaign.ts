@@ -46,7 +46,7 @@ export function bodyOf(d: CampaignDraft): components["schemas"]["CampaignInput"]
     name: d.name,
     reward_program: d.reward_program,
     base_reward: d.base_reward,
-    reward_amount: d.reward_amount.trim() as Decimal,
+    reward_amount: (d.reward_amount.trim() || undefined) as Decimal,
     foreign_currency: d.foreign_currency,
     mcc: d.mcc.trim(),
     merchant: d.merchant,
@@ -105,7 +105,7 @@ export function sentence(d: CampaignDraft, types: readonly CardType[], home: str
   if (d.mcc.trim() !== "0") out.push(` ${w.inCategories(d.mcc.includes(",") || d.mcc.includes("-"))} `, { b: d.mcc.trim() ? mccWords(d.mcc) : w.missing });
   const least = d.min_spend.trim();
   if (least && !/^0*(\.0*)?$/.test(least)) out.push(`, ${w.fromAmount} `, { b: plain.test(least) ? amount(least as Decimal, home) : w.missing }, ` ${w.aPurchase}`);
-  out.push(`, ${w.from} `, { b: d.start_date ? day(d.start_date) : w.missing }, ` ${w.to} `, { b: d.end_date ? day(d.end_date) : w.missing }, ".");
+  out.push(`, ${w.from} `, { b: d.start_date ? day(d.start_date) : w.missing }, ` ${w.to} `, { b: d.end_date ? day(d.end_date) : w.missing }, d.end_date ? "." : "");
   return out;
 }
 

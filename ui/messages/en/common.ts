@@ -35,7 +35,7 @@ export const common = {
     groupSystem: "System",
     signOut: "Sign out",
   },
-  roles: { user: "Cardholder", bank: "Bank operations", merchant: "Merchant", admin: "Admin" },
+  roles: { user: "Cardholder", bank: "Bank operations", merchant: "Merchant", admin: "Admin", service: "Service" },
   appearance: { label: "Appearance", light: "Light", dark: "Dark", system: "As this device" },
   table: {
     pages: "Pages",
@@ -60,6 +60,7 @@ export const common = {
     unexpected: "Something went wrong on our side.",
     wait: (seconds: number) => (seconds > 90 ? `Wait ${Math.ceil(seconds / 60)} minutes, then try again.` : `Wait ${seconds} seconds, then try again.`),
     requestId: "If it stays like this, tell your bank this number:",
+    number: "must be a number, such as 1.5",
     conflict: "It was changed by somebody else meanwhile.",
     offline: "There is no network just now. What you have typed is kept; try again when you are online.",
     home: "Go to the start page",

@@ -70,7 +70,7 @@ export const users = {
   cardsNone: "No cards yet.",
   cardsOnlyUsers: "Only cardholders have cards.",
   cardsCaption: "Cards of the account",
-  cardColumns: { pan: "Card", type: "Card type", since: "Since", id: "Card id", actions: "" },
+  cardColumns: { pan: "Card", type: "Card type", since: "Since", id: "Card id", actions: "Actions" },
   addCard: "Add a card",
   addCardTitle: "Add a card",
   pan: "Card number",

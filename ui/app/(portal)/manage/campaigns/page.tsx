@@ -1,9 +1,9 @@
 import { Box } from "@chakra-ui/react";
 import type { Metadata } from "next";
 import { Button, ButtonLink, TextLink } from "@/components/button";
-import { Field, Input, Select } from "@/components/manage/fields";
 import { Icon } from "@/components/icons";
 import { CampaignActions, type Days } from "@/components/manage/campaign-actions";
+import { ChoiceFilter, SearchFilter } from "@/components/manage/filter-fields";
 import { Filters } from "@/components/manage/filters";
 import { PageHeader, Panel } from "@/components/page";
 import { ProblemPage } from "@/components/problem";
@@ -13,7 +13,7 @@ import { Tabs } from "@/components/tabs";
 import { api, load } from "@/lib/api/client";
 import { config } from "@/lib/config";
 import { amount, day, today } from "@/lib/format";
-import { type Campaign, type CardType, dayBefore, mccWords, rateWords, type State, stateOf } from "@/lib/manage/campaign";
+import { type Campaign, dayBefore, mccWords, rateWords, type State, stateOf } from "@/lib/manage/campaign";
 import { cardTypes } from "@/lib/manage/card-types";
 import { Query } from "@/lib/manage/query";
 import { common } from "@/messages/en/common";
@@ -52,7 +52,7 @@ export default async function Campaigns({ searchParams }: { searchParams: Promis
     {
       key: "name", header: m.columns.name, main: true, sortable: true,
       cell: (c) => (
-        <Box minW="0">
+        <Box minW={{ base: "0", md: "56" }}>
           <TextLink href={`/manage/campaigns/${c.id}`} color="fg" fontWeight="medium" overflowWrap="anywhere">{c.name}</TextLink>
           <Box color="fg.muted" fontSize="xs" fontWeight="normal" overflowWrap="anywhere">{conditions(c, home)}</Box>
         </Box>
@@ -61,7 +61,7 @@ export default async function Campaigns({ searchParams }: { searchParams: Promis
     { key: "reward_program", header: m.columns.programme, sortable: true, cell: (c) => typeOf(c)?.name ?? c.reward_program },
     { key: "kind", header: m.columns.kind, cell: (c) => (c.base_reward ? m.kinds.base : m.kinds.promo) },
     { key: "reward_amount", header: m.columns.rate, sortable: true, numeric: true, cell: (c) => <Box as="span" whiteSpace="nowrap">{rateWords(c.reward_amount, typeOf(c))}</Box> },
-    { key: "start_date", header: m.columns.dates, sortable: true, cell: (c) => <Box as="span" whiteSpace={{ xl: "nowrap" }}>{m.dates(day(c.start_date), day(c.end_date))}</Box> },
+    { key: "start_date", header: m.columns.dates, sortable: true, cell: (c) => <Box as="span" whiteSpace={{ xl: "nowrap" }}>{period(c)}</Box> },
     { key: "state", header: m.columns.state, cell: (c) => <StateBadge state={stateOf(c, now)} /> },
     { key: "actions", header: m.columns.actions, cell: (c) => <Box display="flex" justifyContent="flex-end" w="full"><CampaignActions menu days={days} campaign={{ id: c.id, name: c.name, version: c.version, start: c.start_date.slice(0, 10), endable: stateOf(c, now) === "live" }} /></Box> },
   ];
@@ -80,20 +80,9 @@ export default async function Campaigns({ searchParams }: { searchParams: Promis
           />
         </Box>
         <Filters action="/manage/campaigns" keep={{ state, sort: q.text("sort") }}>
-          <Field name="q" label={m.searchShort} mb="0"><Input name="q" type="search" defaultValue={q.text("q")} /></Field>
-          <Field name="programme" label={m.programme} mb="0">
-            <Select name="programme" defaultValue={q.text("programme")}>
-              <option value="">{m.anyProgramme}</option>
-              {types.data.data.map((t: CardType) => <option key={t.card_type} value={t.card_type}>{t.name}</option>)}
-            </Select>
-          </Field>
-          <Field name="kind" label={m.kind} mb="0">
-            <Select name="kind" defaultValue={kind ?? ""}>
-              <option value="">{m.anyKind}</option>
-              <option value="base">{m.kinds.base}</option>
-              <option value="promo">{m.kinds.promo}</option>
-            </Select>
-          </Field>
+          <SearchFilter name="q" label={m.searchShort} value={q.text("q")} />
+          <ChoiceFilter name="programme" label={m.programme} value={q.text("programme")} options={[["", m.anyProgramme], ...types.data.data.map((t) => [t.card_type, t.name] as const)]} />
+          <ChoiceFilter name="kind" label={m.kind} value={kind ?? ""} options={[["", m.anyKind], ["base", m.kinds.base], ["promo", m.kinds.promo]]} />
           <Button type="submit" variant="outline"><Icon name="search" size={16} />{common.search}</Button>
         </Filters>
         {list.data.data.length === 0
@@ -108,6 +97,12 @@ export default async function Campaigns({ searchParams }: { searchParams: Promis
       <Box color="fg.muted" fontSize="xs">{m.statesAsOf(day(now))}</Box>
     </>
   );
+}
+
+/** period is a campaign's first and last day. */
+function period(c: Campaign): string {
+  const [from, to] = [new Date(c.start_date), new Date(c.end_date)];
+  return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeZone: "UTC" }).formatRange(from, to);
 }
 
 /** conditions says in few words what a campaign asks for. */

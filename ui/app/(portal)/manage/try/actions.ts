@@ -30,7 +30,7 @@ export interface ExclusionTried {
 export async function tryTransaction(t: TryDraft, campaigns: CampaignTried[], exclusions: ExclusionTried[]): Promise<Result<Explained>> {
   const transaction: components["schemas"]["TryTransaction"] = {
     card_type: t.card_type,
-    amount: t.amount.trim() as Decimal,
+    amount: (t.amount.trim() || undefined) as Decimal,
     currency: t.currency.trim(),
     transaction_date: t.transaction_date,
     merchant: t.merchant,

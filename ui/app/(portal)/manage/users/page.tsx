@@ -2,7 +2,7 @@ import { Box } from "@chakra-ui/react";
 import type { Metadata } from "next";
 import { Button, ButtonLink, TextLink } from "@/components/button";
 import { Icon } from "@/components/icons";
-import { Field, Input, Select } from "@/components/manage/fields";
+import { ChoiceFilter, SearchFilter } from "@/components/manage/filter-fields";
 import { Filters } from "@/components/manage/filters";
 import { FindByCard } from "@/components/manage/user-actions";
 import { UserState } from "@/components/manage/user-state";
@@ -56,22 +56,9 @@ export default async function Users({ searchParams }: { searchParams: Promise<Re
       <PageHeader title={m.title} text={admin ? m.text : m.textBank} actions={<><FindByCard /><ButtonLink href="/manage/users/new"><Icon name="plus" size={16} />{m.create}</ButtonLink></>} />
       <Panel flush>
         <Filters action="/manage/users" keep={{ sort: q.text("sort") }}>
-          <Field name="q" label={m.searchShort} mb="0"><Input name="q" type="search" defaultValue={search} /></Field>
-          {admin && (
-            <Field name="role" label={m.role} mb="0">
-              <Select name="role" defaultValue={role ?? ""}>
-                <option value="">{m.anyRole}</option>
-                {roles.map((r) => <option key={r} value={r}>{common.roles[r]}</option>)}
-              </Select>
-            </Field>
-          )}
-          <Field name="locked" label={m.locked} mb="0">
-            <Select name="locked" defaultValue={locked ?? ""}>
-              <option value="">{m.anyLocked}</option>
-              <option value="true">{m.lockedOnly}</option>
-              <option value="false">{m.openOnly}</option>
-            </Select>
-          </Field>
+          <SearchFilter name="q" label={m.searchShort} value={search} />
+          {admin && <ChoiceFilter name="role" label={m.role} value={role ?? ""} options={[["", m.anyRole], ...roles.map((r) => [r, common.roles[r]] as const)]} />}
+          <ChoiceFilter name="locked" label={m.locked} value={locked ?? ""} options={[["", m.anyLocked], ["true", m.lockedOnly], ["false", m.openOnly]]} />
           <Button type="submit" variant="outline"><Icon name="search" size={16} />{common.search}</Button>
         </Filters>
         {list.data.data.length === 0
