@@ -65,7 +65,7 @@ export function Live({ kind, id, version, published }: { kind: "campaign" | "exc
     : manage.live.some(rules.live, rules.partitions);
   return (
     <Box role="status" display="flex" gap="2.5" alignItems="flex-start" data-live={done ? "all" : "some"}>
-      <Box color={done ? "fg.success" : "fg.muted"} pt="0.5" flexShrink="0">{done ? <Icon name="check" size={16} /> : <Spinner />}</Box>
+      <Box color={done ? "fg.success" : "fg.muted"} display="flex" pt="1" flexShrink="0">{done ? <Icon name="check" size={16} /> : <Spinner />}</Box>
       <Box>{text}</Box>
     </Box>
   );
