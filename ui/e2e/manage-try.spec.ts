@@ -20,7 +20,7 @@ test("a transaction is tried, and it is said which rules apply and why", async (
   await page.getByLabel("Merchant category").fill("5411");
   await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Try it" }).click();
-  const result = page.locator("section", { has: page.getByRole("heading", { name: "What it would earn" }) });
+  const result = page.getByRole("region", { name: "What it would earn" });
   await expect(result).toContainText("1,140 miles");
   await expect(result).toContainText("Rewarded");
   await expect(result).toContainText("10 × CAD 100.00 = 1,000 miles");
@@ -64,7 +64,7 @@ test("a transaction is tried with drafts of a campaign and of an exclusion", asy
   await d.getByRole("button", { name: "Use this draft" }).click();
   await expect(d).toBeHidden();
   await page.getByRole("button", { name: "Try it" }).click();
-  const result = page.locator("section", { has: page.getByRole("heading", { name: "What it would earn" }) });
+  const result = page.getByRole("region", { name: "What it would earn" });
   await expect(result).toContainText("7 × CAD 10.00 = 70 points");
   await expect(result).toContainText(`Draft ${w}`);
 

@@ -61,10 +61,10 @@ export function dialog(page: Page) {
   return page.locator("dialog[open]");
 }
 
-/** settled waits until the page has taken over from the server's HTML: what is typed before is not seen by it. */
+/** settled waits until the browser's part of a page has taken over what the server sent: it sees nothing of what comes before. */
 export async function settled(page: Page) {
   await page.waitForFunction(() => {
-    const form = document.querySelector("main");
-    return form !== null && Object.keys(form).some((k) => k.startsWith("__react"));
+    const all = [...document.querySelectorAll("main h1, main button, main input, main select")];
+    return all.some((e) => e.localName === "h1") && all.every((e) => Object.keys(e).some((k) => k.startsWith("__react")));
   });
 }
