@@ -91,8 +91,8 @@ function Delete({ campaign: c, close, stay }: { campaign: Actable; close: () => 
   const { submit, busy, problem } = useSubmit(deleteCampaign, () => {
     close();
     toast(m.deleted);
-    if (!stay) router.push("/manage/campaigns");
-    router.refresh();
+    if (stay) router.refresh();
+    else router.push("/manage/campaigns");
   });
   return (
     <ConfirmDialog open onClose={close} title={m.deleteTitle(c.name)} confirm={m.deleteSubmit} busy={busy} onConfirm={() => void submit(c.id, c.version).then((r) => { if (!r.ok) router.refresh(); })}>

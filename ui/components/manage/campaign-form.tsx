@@ -28,7 +28,7 @@ export function CampaignForm({ old, initial, types, home, back }: { old?: Old; i
   const toast = useToast();
   const f = useVersioned<CampaignDraft>({
     old, initial, save: saveCampaign, read: readCampaign,
-    saved: (id) => { toast(old ? m.saved : m.created); router.push(`/manage/campaigns/${id}`); router.refresh(); },
+    saved: (id) => { toast(old ? m.saved : m.created); router.push(`/manage/campaigns/${id}`); },
   });
   const [touched, setTouched] = useState<ReadonlySet<Name>>(new Set());
   const check = useCheck(f.draft, f.old?.id, touched.size > 0);

@@ -23,7 +23,7 @@ export function CardTypeForm({ old, initial, home }: { old?: Old; initial: CardT
   const toast = useToast();
   const f = useVersioned<CardTypeDraft>({
     old, initial, save: saveCardType, read: readCardType,
-    saved: (id) => { toast(old ? m.saved : m.created); router.push(`/manage/card-types/${encodeURIComponent(id)}`); router.refresh(); },
+    saved: (id) => { toast(old ? m.saved : m.created); if (old) router.refresh(); else router.push(`/manage/card-types/${encodeURIComponent(id)}`); },
   });
   const d = f.draft;
   const unit = d.reward_unit.trim();
@@ -64,7 +64,7 @@ export function DeleteCardType({ id, version, name }: { id: string; version: num
   const router = useRouter();
   const toast = useToast();
   const [open, setOpen] = useState(false);
-  const { submit, busy, problem } = useSubmit(deleteCardType, () => { toast(m.deleted); router.push("/manage/card-types"); router.refresh(); });
+  const { submit, busy, problem } = useSubmit(deleteCardType, () => { toast(m.deleted); router.push("/manage/card-types"); });
   return (
     <>
       <Button variant="outline" color="fg.error" onClick={() => setOpen(true)}>{m.remove}</Button>

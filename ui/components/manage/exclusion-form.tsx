@@ -32,7 +32,7 @@ export function ExclusionForm({ old, initial, home, described = "" }: { old?: Ol
   const [words, setWords] = useState({ code: initial.mcc, text: described });
   const f = useVersioned<ExclusionDraft>({
     old, initial, save: saveExclusion, read: readExclusion,
-    saved: (id) => { toast(old ? m.saved : m.created); router.push(`/manage/exclusions/${id}`); router.refresh(); },
+    saved: (id) => { toast(old ? m.saved : m.created); if (old) router.refresh(); else router.push(`/manage/exclusions/${id}`); },
   });
   const { mcc, valid_from } = f.draft;
   const what = words.code === mcc && words.text ? `${mcc}, ${words.text}` : mcc.trim();
@@ -63,7 +63,7 @@ export function DeleteExclusion({ id, version, name }: { id: string; version: nu
   const router = useRouter();
   const toast = useToast();
   const [open, setOpen] = useState(false);
-  const { submit, busy, problem } = useSubmit(deleteExclusion, () => { toast(m.deleted); router.push("/manage/exclusions"); router.refresh(); });
+  const { submit, busy, problem } = useSubmit(deleteExclusion, () => { toast(m.deleted); router.push("/manage/exclusions"); });
   return (
     <>
       <Button variant="outline" color="fg.error" onClick={() => setOpen(true)}>{m.remove}</Button>

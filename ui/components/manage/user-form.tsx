@@ -29,7 +29,7 @@ export function UserForm({ old, initial, home, anyRole, back }: { old?: Old; ini
       for (const w of r.data.warnings) toast(w, "error");
       return { ok: true, data: r.data.id };
     },
-    saved: (id) => { toast(old ? m.saved : m.created); router.push(`/manage/users/${id}`); router.refresh(); },
+    saved: (id) => { toast(old ? m.saved : m.created); router.push(`/manage/users/${id}`); },
   });
   const d = f.draft;
   const text = (name: "first_name" | "last_name" | "email" | "phone") => ({ name, label: m.fields[name], value: d[name], onChange: (e: { target: { value: string } }) => f.set(name, e.target.value), autoComplete: "off" });

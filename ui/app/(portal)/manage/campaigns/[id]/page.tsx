@@ -46,15 +46,14 @@ export default async function CampaignPage({ params, searchParams }: { params: P
         actions={<CampaignActions campaign={{ id: c.id, name: c.name, version: c.version, start: c.start_date.slice(0, 10), endable: state === "live" }} days={{ today: now, todayText: day(now), yesterday: dayBefore(now), yesterdayText: day(dayBefore(now)) }} />}
       />
       <Warnings all={c.warnings} />
-      <Box display="grid" gridTemplateColumns={{ base: "1fr", lg: "minmax(0, 1fr) 20rem" }} columnGap="6" alignItems="start">
+      <Box display="grid" gridTemplateColumns={{ base: "minmax(0, 1fr)", lg: "minmax(0, 1fr) 20rem" }} gridTemplateRows={{ lg: "auto 1fr" }} columnGap="6" alignItems="start">
         <Box minW="0">
           <Panel title={m.rule} actions={<ButtonLink size="sm" variant="outline" href={`/manage/try?campaign=${c.id}`}><Icon name="flask" size={15} />{m.tryIt}</ButtonLink>}>
             <Box fontSize="lg" lineHeight="1.6"><Sentence parts={sentence(draft, types.data.data, home)} /></Box>
             <Box color="fg.muted" mt="2">{c.base_reward ? campaignWords.base : campaignWords.promo}</Box>
           </Panel>
-          <History kind="campaign" id={c.id} page={q.page()} href={(p) => `${q.with({ page: String(p) })}#history`} />
         </Box>
-        <Box minW="0" css={{ "@media (max-width: 1023px)": { order: -1 } }}>
+        <Box minW="0" gridColumn={{ lg: 2 }} gridRow={{ lg: "1 / 3" }}>
           <Panel title={manage.live.title}>
             <Live kind="campaign" id={c.id} version={c.version} published={c.published} />
             <Box color="fg.muted" fontSize="xs" mt="3">{m.fromNowOn}</Box>
@@ -63,6 +62,9 @@ export default async function CampaignPage({ params, searchParams }: { params: P
           <Panel title={m.facts}>
             <Facts facts={campaignFields.filter((f) => f !== "name").map((f) => [labels[f] ?? f, f === "reward_program" ? (type?.name ?? c.reward_program) : f === "reward_amount" ? rateWords(c.reward_amount, type) : shown("campaign", f, draft[f], home)] as const)} narrow />
           </Panel>
+        </Box>
+        <Box minW="0">
+          <History kind="campaign" id={c.id} page={q.page()} href={(p) => `${q.with({ page: String(p) })}#history`} />
         </Box>
       </Box>
     </>
