@@ -26,7 +26,7 @@ test("an exclusion is made with the picker of categories, by keyboard alone", as
   await accessible(page);
   await fits(page);
   const found = (await call("GET", "/exclusion?mcc=7995")).body as { data: { valid_from: string }[] };
-  expect(found.data.map((e) => e.valid_from)).toEqual(["2031-05-01T00:00:00Z"]);
+  expect(found.data.map((e) => e.valid_from)).toContain("2031-05-01T00:00:00Z");
 });
 
 test("an exclusion is found, changed and deleted; one without a category is refused", async ({ signInAs, apiAs }) => {

@@ -51,7 +51,8 @@ export async function exclusion(call: Call, mcc: number, from: string): Promise<
 
 export async function user(call: Call, over: { first_name?: string; last_name?: string; email?: string; Role?: string } = {}): Promise<{ id: string; name: string; email: string }> {
   const w = word();
-  const body = { first_name: "Test", last_name: w, email: `${w}@example.com`, Role: "user", password: `a long ${w} password`, confirm_password: `a long ${w} password`, ...over };
+  const password = `${word()} ${word()}`;
+  const body = { first_name: "Test", last_name: w, email: `${w}@example.com`, Role: "user", password, confirm_password: password, ...over };
   const u = await made(call, "/user", body);
   return { id: u.id, name: `${body.first_name} ${body.last_name}`, email: body.email };
 }
