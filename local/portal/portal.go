@@ -129,7 +129,7 @@ func (b *Built) Run(ctx context.Context, cfg Config, log *slog.Logger, ready fun
 			ready()
 		}
 	}()
-	err = cmd.Wait()
+	_ = cmd.Wait() // the state says it
 	stop()
 	<-asked
 	if ctx.Err() != nil {

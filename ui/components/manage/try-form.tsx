@@ -15,7 +15,6 @@ import { carried } from "@/lib/manage/carry";
 import { look } from "@/lib/manage/check";
 import type { Explained } from "@/lib/manage/explain";
 import { common } from "@/messages/en/common";
-import { campaigns as cm } from "@/messages/en/manage-campaigns";
 import { exclusions as em } from "@/messages/en/manage-rules";
 import { tryOut as m } from "@/messages/en/manage-try";
 import { CampaignFields } from "./campaign-fields";
