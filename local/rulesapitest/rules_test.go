@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,6 +48,7 @@ type etcdServer struct {
 	t       *testing.T
 	dir     string
 	address string
+	known   bool // by clients
 	server  *embed.Etcd
 }
 
@@ -67,8 +69,7 @@ func startEtcd(t *testing.T) *etcdServer {
 	return e
 }
 
-func (e *etcdServer) start() {
-	e.t.Helper()
+func (e *etcdServer) config() *embed.Config {
 	cfg := embed.NewConfig()
 	cfg.Dir, cfg.LogLevel, cfg.UnsafeNoFsync = e.dir, "panic", true
 	cfg.TickMs, cfg.ElectionMs = 10, 100 // one member need not wait to be elected
@@ -76,10 +77,23 @@ func (e *etcdServer) start() {
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
-	server, err := embed.StartEtcd(cfg)
+	return cfg
+}
+
+func (e *etcdServer) start() {
+	e.t.Helper()
+	server, err := embed.StartEtcd(e.config())
+	// A port that was free a moment ago may be another test's by now. Once clients know it, it has to be this one.
+	for tries := 0; errors.Is(err, syscall.EADDRINUSE) && tries < 20; tries++ {
+		if !e.known {
+			e.address = freeAddress(e.t)
+		}
+		server, err = embed.StartEtcd(e.config())
+	}
 	if err != nil {
 		e.t.Fatal(err)
 	}
+	e.known = true
 	select {
 	case <-server.Server.ReadyNotify():
 	case <-time.After(30 * time.Second):
