@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/gin-gonic/gin"
-	"github.com/google/uuid"
 
 	"github.com/angelowl-loyalties/app/campaignex"
 	"github.com/angelowl-loyalties/app/informer"
@@ -230,7 +229,7 @@ func fill(t *testing.T, path, body string, makes bool) (string, string) {
 	put("spend", func() (string, error) { return w.spend(w.card), nil })
 	put("userbody", func() (string, error) { return w.userBody(), nil })
 	put("cardbody", func() (string, error) { return w.cardBody(), nil })
-	put("typebody", func() (string, error) { return typeBody("t" + uuid.NewString()), nil })
+	put("typebody", func() (string, error) { return typeBody("t" + name()), nil })
 	if makes {
 		var merchant string
 		put("newuser", w.newUser)
