@@ -33,6 +33,7 @@ locals {
       "etcd/root"                = "etcd's password of root"
       "profiler/data-key"        = "DATA_KEY; keep a copy apart from the database's backups"
       "profiler/service-secrets" = "SERVICE_SECRETS: all that is in */client"
+      "ui/client-address"        = "CLIENT_ADDRESS_KEY: what the portal signs people's addresses with, for profiler"
       "ui/session"               = "what the portal seals its sessions with"
     },
   )
@@ -261,6 +262,8 @@ module "gateway" {
   functions       = { for f in ["authorizer", "publish-single", "uploads"] : f => { name = module.lambda[f].name, alias = module.lambda[f].alias, arn = module.lambda[f].arn } }
   services        = module.front.hosts
   firewall        = var.firewall
+  # Pods leave by the NAT gateways.
+  portal_addresses = module.network.nat_addresses
 }
 
 module "portal" {

@@ -9,8 +9,9 @@ locals {
     })
     informer = merge(local.client["informer"], { DB_PASS = module.secrets.arns["informer/cassandra"] })
     profiler = {
-      DB_PASS  = module.secrets.arns["profiler/postgres"], ETCD_PASSWORD = module.secrets.arns["profiler/etcd"]
-      DATA_KEY = module.secrets.arns["profiler/data-key"], SERVICE_SECRETS = module.secrets.arns["profiler/service-secrets"]
+      DB_PASS            = module.secrets.arns["profiler/postgres"], ETCD_PASSWORD = module.secrets.arns["profiler/etcd"]
+      DATA_KEY           = module.secrets.arns["profiler/data-key"], SERVICE_SECRETS = module.secrets.arns["profiler/service-secrets"]
+      CLIENT_ADDRESS_KEY = module.secrets.arns["ui/client-address"]
     }
     rewarder = merge(local.client["rewarder"], local.kafka_secret["rewarder"], {
       DB_PASS = module.secrets.arns["rewarder/cassandra"], ETCD_PASSWORD = module.secrets.arns["rewarder/etcd"]
@@ -74,7 +75,7 @@ module "roles" {
       namespace = var.namespace, account = s, secrets = concat(values(local.service_secrets[s]), s == "rewarder" ? [module.secrets.kafka_arns["keda"]] : []), statements = [for x in local.service_statements[s] : jsonencode(x)]
     } },
     {
-      ui = { namespace = var.namespace, account = "ui", secrets = [module.secrets.arns["ui/session"]], statements = [] }
+      ui = { namespace = var.namespace, account = "ui", secrets = [module.secrets.arns["ui/session"], module.secrets.arns["ui/client-address"]], statements = [] }
       # Puts pods into the load balancers' target groups, and does nothing else.
       load-balancer-controller = {
         namespace = "kube-system", account = "aws-load-balancer-controller", secrets = []

@@ -24,7 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Deps are what the service stands on; all of it is needed but Public. Whoever made them closes them,
+// Deps are what the service stands on; all of it is needed but Public and ClientAddress. Whoever made them closes them,
 // but for the listeners.
 type Deps struct {
 	Store    Store
@@ -39,6 +39,8 @@ type Deps struct {
 	Identify func(*http.Request) (web.Caller, error) // says who calls, as web.Bearer does
 	SignIn   SignIn
 	Public   []string // routes of SignIn, as they are registered, that need no token
+	// ClientAddress says whose word on where a person comes from is taken; its zero value takes nobody's.
+	ClientAddress web.ClientAddress
 	Passwords
 }
 
@@ -126,7 +128,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 				return web.Server{Settle: cfg.Settle, Drain: cfg.Drain, Log: deps.Log}.Serve(ctx, l, h)
 			})
 		}
-		serve(deps.Listener, s.routes(deps))
+		serve(deps.Listener, deps.ClientAddress.Handler(s.routes(deps), deps.Log, deps.Clock))
 		serve(deps.Internal, s.internalRoutes(deps))
 		if err := group.Wait(); err != nil {
 			return fmt.Errorf("profiler: %w", err)

@@ -28,7 +28,7 @@ export async function proxy(request: NextRequest) {
   const old = request.cookies.get(name)?.value;
   const session = await unseal(old);
   if (session) {
-    const f = await fresh(session);
+    const f = await fresh(session, request.headers);
     if ("ended" in f) set = "";
     else if ("session" in f) {
       must = f.session.must;

@@ -520,18 +520,19 @@ run "gateway" {
     source = "./modules/gateway"
   }
   variables {
-    name            = "angelowl-test"
-    region          = "ap-southeast-1"
-    account         = "000000000000"
-    openapi         = "api/openapi.yaml"
-    host            = "api.bank.example"
-    portal_origin   = "https://portal.bank.example"
-    balancer_arn    = "arn:aws:elasticloadbalancing:ap-southeast-1:000000000000:loadbalancer/net/mock/0"
-    certificate_arn = "arn:aws:acm:ap-southeast-1:000000000000:certificate/mock"
-    zone_id         = "Z1"
-    logs_key_arn    = "arn:aws:kms:ap-southeast-1:000000000000:key/logs"
-    log_days        = 30
-    firewall        = true
+    name             = "angelowl-test"
+    region           = "ap-southeast-1"
+    account          = "000000000000"
+    openapi          = "api/openapi.yaml"
+    host             = "api.bank.example"
+    portal_origin    = "https://portal.bank.example"
+    balancer_arn     = "arn:aws:elasticloadbalancing:ap-southeast-1:000000000000:loadbalancer/net/mock/0"
+    certificate_arn  = "arn:aws:acm:ap-southeast-1:000000000000:certificate/mock"
+    zone_id          = "Z1"
+    logs_key_arn     = "arn:aws:kms:ap-southeast-1:000000000000:key/logs"
+    log_days         = 30
+    firewall         = true
+    portal_addresses = ["203.0.113.4", "203.0.113.5"]
     functions = {
       authorizer     = { name = "a", alias = "live", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:a" }
       publish-single = { name = "p", alias = "live", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:p" }
@@ -546,6 +547,10 @@ run "gateway" {
   assert {
     condition     = output.throttles["publish/POST"].rate == 500
     error_message = "An operation's own rate becomes a setting."
+  }
+  assert {
+    condition     = aws_wafv2_ip_set.portal[0].addresses == toset(["203.0.113.4/32", "203.0.113.5/32"])
+    error_message = "The portal, which asks for all of its people, is not counted as one."
   }
   assert {
     condition     = aws_wafv2_web_acl.this[0].visibility_config[0].sampled_requests_enabled == false
@@ -563,18 +568,19 @@ run "gateway_for_all" {
     source = "./modules/gateway"
   }
   variables {
-    name            = "angelowl-test"
-    region          = "ap-southeast-1"
-    account         = "000000000000"
-    openapi         = "api/openapi.yaml"
-    host            = "api.bank.example"
-    portal_origin   = "*"
-    balancer_arn    = "arn:aws:elasticloadbalancing:ap-southeast-1:000000000000:loadbalancer/net/mock/0"
-    certificate_arn = "arn:aws:acm:ap-southeast-1:000000000000:certificate/mock"
-    zone_id         = "Z1"
-    logs_key_arn    = "arn:aws:kms:ap-southeast-1:000000000000:key/logs"
-    log_days        = 30
-    firewall        = true
+    name             = "angelowl-test"
+    region           = "ap-southeast-1"
+    account          = "000000000000"
+    openapi          = "api/openapi.yaml"
+    host             = "api.bank.example"
+    portal_origin    = "*"
+    balancer_arn     = "arn:aws:elasticloadbalancing:ap-southeast-1:000000000000:loadbalancer/net/mock/0"
+    certificate_arn  = "arn:aws:acm:ap-southeast-1:000000000000:certificate/mock"
+    zone_id          = "Z1"
+    logs_key_arn     = "arn:aws:kms:ap-southeast-1:000000000000:key/logs"
+    log_days         = 30
+    firewall         = true
+    portal_addresses = ["203.0.113.4", "203.0.113.5"]
     functions = {
       authorizer     = { name = "a", alias = "live", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:a" }
       publish-single = { name = "p", alias = "live", arn = "arn:aws:lambda:ap-southeast-1:000000000000:function:p" }

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net"
@@ -96,6 +97,11 @@ func (s *Stack) startMail(ctx context.Context, log *slog.Logger) (mailer.Sender,
 // MailAddress is host:port of the mailbox, which takes mail by SMTP.
 func (s *Stack) MailAddress() string { return s.mail.Addr() }
 
+// ClientAddressKey is what the portal and profiler share.
+func (s *Stack) ClientAddressKey() config.Secret {
+	return config.NewSecret(hex.EncodeToString(s.dataKey.Subkey("client address")))
+}
+
 // startProfiler starts profiler with sign-in, and makes the first admin if there is none.
 func (s *Stack) startProfiler(ctx context.Context, g *errgroup.Group, n network, id *identity, sender mail.Sender, log *slog.Logger) error {
 	ring, err := keys.File(filepath.Join(s.Data, "token-keys.pem"))
@@ -129,6 +135,7 @@ func (s *Stack) startProfiler(ctx context.Context, g *errgroup.Group, n network,
 		return profiler.Run(ctx, profilerConfig, profiler.Deps{
 			Store: s.accounts, Etcd: s.Etcd, Listener: l, Internal: internal, Log: log, Clock: time.Now, Traces: s.Traces, DataKey: s.dataKey,
 			Identify: web.Bearer(signIn.Verifier()), SignIn: signIn, Public: signin.PublicRoutes, Passwords: passwords,
+			ClientAddress: web.ClientAddress{Key: s.ClientAddressKey()},
 		})
 	})
 	return nil

@@ -117,7 +117,7 @@ func TestAnswers(t *testing.T) {
 			if h.Get("Content-Type") != "application/json; charset=utf-8" || h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("headers: %v", h)
 			}
-			if strings.Contains(log.String(), "1111") && !strings.Contains(log.String(), "***1111") && !strings.Contains(log.String(), "**** **** 1111") {
+			if strings.Contains(log.String(), "41111111") { // not its end, which a duration may be, too
 				t.Errorf("a PAN in the log: %s", log)
 			}
 		})

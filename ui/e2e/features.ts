@@ -3,6 +3,7 @@ export const features: Record<string, Record<string, [file: string, title: strin
   Everyone: {
     "sign in": ["signin.spec.ts", "a person signs in and finds the start page of the role"],
     "sign in: wrong passwords": ["signin.spec.ts", "a wrong password is refused and the email stays"],
+    "sign in: limits of tries": ["address.spec.ts", "limits of tries count who sits at the browser, not the portal and not what a browser says of itself"],
     "sign in: TOTP where asked": ["signin.spec.ts", "an account with a second factor is asked for its code"],
     "first-password change": ["password.spec.ts", "a first password has to be changed before anything else"],
     "forgotten password": ["password.spec.ts", "a forgotten password is replaced by the link of a mail"],

@@ -8,6 +8,10 @@ export interface Config {
   origin: string | undefined;
   /** Encrypts the session cookie. */
   secret: string;
+  /** Signs the addresses of people, which profiler's limits count; "" where none are passed on. */
+  addressKey: string;
+  /** How many proxies stand before the portal, each of which adds to X-Forwarded-For whom it heard. */
+  proxies: number;
   timezone: string;
   homeCurrency: string;
 }
@@ -31,6 +35,8 @@ function parse(env: NodeJS.ProcessEnv): Config {
     api: origin("API_ORIGIN", env.API_ORIGIN) ?? "http://127.0.0.1:8080",
     origin: origin("PORTAL_ORIGIN", env.PORTAL_ORIGIN),
     secret: env.PORTAL_SESSION_SECRET ?? "",
+    addressKey: env.CLIENT_ADDRESS_KEY ?? "",
+    proxies: Number(env.PROXIES || "0"),
     timezone: env.BANK_TIMEZONE || "Asia/Singapore",
     homeCurrency: env.HOME_CURRENCY || "SGD",
   };
@@ -40,6 +46,9 @@ function parse(env: NodeJS.ProcessEnv): Config {
     else c.secret = c.secret || "only while the portal is being developed";
   }
   if (env.NODE_ENV === "production" && !c.origin) problems.push("PORTAL_ORIGIN is missing: where browsers find the portal, such as https://portal.example.com");
+  if (c.addressKey && c.addressKey.length < 32) problems.push("CLIENT_ADDRESS_KEY needs 32 characters or more, the same as profiler's; it signs from which address people come");
+  if (!Number.isInteger(c.proxies) || c.proxies < 0 || c.proxies > 10) problems.push(`PROXIES ${env.PROXIES} is not a number from 0 to 10: how many proxies stand before the portal`);
+  if (c.proxies > 0 && !c.addressKey) problems.push("CLIENT_ADDRESS_KEY is missing: with PROXIES people's addresses are passed on, signed by it");
   try {
     new Intl.DateTimeFormat("en", { timeZone: c.timezone });
   } catch {

@@ -196,6 +196,14 @@ resource "aws_route53_record" "this" {
   }
 }
 
+resource "aws_wafv2_ip_set" "portal" {
+  count              = var.firewall ? 1 : 0
+  name               = "${var.name}-portal"
+  scope              = "REGIONAL"
+  ip_address_version = "IPV4"
+  addresses          = [for a in var.portal_addresses : "${a}/32"]
+}
+
 # A firewall where the bank wants one: known bad addresses and inputs, and a rate for each address. It logs nothing.
 resource "aws_wafv2_web_acl" "this" {
   count = var.firewall ? 1 : 0
@@ -235,6 +243,13 @@ resource "aws_wafv2_web_acl" "this" {
       rate_based_statement {
         limit              = var.firewall_rate
         aggregate_key_type = "IP"
+        scope_down_statement {
+          not_statement {
+            statement {
+              ip_set_reference_statement { arn = aws_wafv2_ip_set.portal[0].arn }
+            }
+          }
+        }
       }
     }
     visibility_config {

@@ -37,6 +37,11 @@ variable "services" {
 
 variable "firewall" { type = bool }
 
+variable "portal_addresses" {
+  type        = list(string)
+  description = "from where the portal asks for everybody who uses it; its own load balancer counts them each by their address"
+}
+
 variable "firewall_rate" {
   type        = number
   description = "most requests of an address in five minutes"

@@ -1,5 +1,6 @@
 output "vpc_id" { value = aws_vpc.this.id }
 output "cidr" { value = aws_vpc.this.cidr_block }
+output "nat_addresses" { value = [for e in aws_eip.nat : e.public_ip] }
 output "public_subnets" { value = [for z in local.zones : aws_subnet.this["public-${z}"].id] }
 output "public_cidrs" { value = [for z in local.zones : local.subnets["public-${z}"].cidr] }
 output "private_cidrs" { value = [for z in local.zones : local.subnets["private-${z}"].cidr] }

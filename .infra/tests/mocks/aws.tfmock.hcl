@@ -68,6 +68,10 @@ mock_resource "aws_secretsmanager_secret" {
   defaults = { arn = "arn:aws:secretsmanager:ap-southeast-1:000000000000:secret:mock" }
 }
 
+mock_resource "aws_wafv2_ip_set" {
+  defaults = { arn = "arn:aws:wafv2:ap-southeast-1:000000000000:regional/ipset/mock/0" }
+}
+
 mock_resource "aws_wafv2_web_acl" {
   defaults = { arn = "arn:aws:wafv2:ap-southeast-1:000000000000:regional/webacl/mock/0" }
 }

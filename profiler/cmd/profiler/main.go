@@ -41,6 +41,7 @@ type settings struct {
 	MFA      bool           `env:"REQUIRE_MFA" default:"true" help:"whether bank and admin need a second factor (TOTP)"`
 	Services config.Secret  `env:"SERVICE_SECRETS,optional" help:"what the system's own services sign in with, NAME=SECRET with commas between, each 32 characters or more: campaignex=…,emailer=…,informer=…,passworder=…,pet-rock=…,publish-single=…,rewarder=…,uploads=…"`
 	Portal   web.Portal
+	Address  web.ClientAddress
 	Party    token.Party
 	Keys     keys.Settings
 	Mail     mailer.Settings
@@ -152,7 +153,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	cfg := profiler.DefaultConfig()
 	cfg.Settle, cfg.Drain, cfg.Portal = s.Shutdown.Delay, s.Shutdown.Timeout, s.Portal.Origin
 	deps := profiler.Deps{
-		Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Traces: traces, DataKey: s.key,
+		Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Traces: traces, DataKey: s.key, ClientAddress: s.Address,
 		Identify: web.Bearer(signIn.Verifier()), SignIn: signIn, Public: signin.PublicRoutes,
 		Passwords: profiler.Passwords{Hash: password.Hash, CheckPassword: password.Check, Random: password.Random},
 	}

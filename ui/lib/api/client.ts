@@ -1,6 +1,8 @@
 import "server-only";
 import createClient, { type Client } from "openapi-fetch";
+import { headers } from "next/headers";
 import { config } from "../config";
+import { header as addressHeader, signedAddress } from "../session/client-address";
 import { session } from "../session/session";
 import { quoteDecimals, toJSON } from "./decimal";
 import { type Problem, problemOf, type Result } from "./problem";
@@ -18,6 +20,11 @@ function client(token?: string, wait = 30_000): Api {
     fetch: (request) => fetch(request, { signal: AbortSignal.timeout(wait) }),
   });
   c.use({
+    async onRequest({ request }) {
+      const from = signedAddress(await headers());
+      if (from) request.headers.set(addressHeader, from);
+      return undefined;
+    },
     async onResponse({ response, options }) {
       if (options.parseAs === "stream" || !response.headers.get("Content-Type")?.includes("json")) return undefined;
       const headers = new Headers(response.headers);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { config } from "../config";
+import { header as addressHeader, signedAddress } from "./client-address";
 import { opened, type Session } from "./session";
 
 /** The access token is renewed when it has less than this to live, so that none expires on its way. */
@@ -19,8 +20,8 @@ interface Refresh {
 // bundled apart, hence the global.
 const store = globalThis as typeof globalThis & { angelowlRefreshes?: Map<string, Refresh> };
 
-/** fresh returns a session whose access token is good for a while. */
-export async function fresh(s: Session, now = Date.now()): Promise<Fresh> {
+/** fresh returns a session whose access token is good for a while. headers are those of the request that needs it. */
+export async function fresh(s: Session, headers: Headers, now = Date.now()): Promise<Fresh> {
   const all = (store.angelowlRefreshes ??= new Map());
   for (const [key, r] of all) {
     if (now - r.at > remembered) all.delete(key);
@@ -32,7 +33,7 @@ export async function fresh(s: Session, now = Date.now()): Promise<Fresh> {
     const key = createHash("sha256").update(s.refreshToken).digest("base64");
     let r = all.get(key);
     if (!r) {
-      r = { outcome: refresh(s), at: now };
+      r = { outcome: refresh(s, signedAddress(headers)), at: now };
       all.set(key, r);
       r.outcome.catch(() => all.delete(key));
     }
@@ -50,10 +51,10 @@ export async function fresh(s: Session, now = Date.now()): Promise<Fresh> {
   }
 }
 
-async function refresh(s: Session): Promise<Session | "ended"> {
+async function refresh(s: Session, from: string | undefined): Promise<Session | "ended"> {
   const res = await fetch(config().api + "/auth/refresh", {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
+    headers: { "Content-Type": "application/json", ...(from ? { [addressHeader]: from } : {}) },
     body: JSON.stringify({ refresh_token: s.refreshToken }),
     cache: "no-store",
     signal: AbortSignal.timeout(15_000),
