@@ -45,7 +45,7 @@ export function Table({ caption, columns, sort = "", sortHref, children }: { cap
           {columns.map((c) => {
             const dir = sort === c.key ? "ascending" : sort === `-${c.key}` ? "descending" : undefined;
             return (
-              <Th key={c.key} role="columnheader" scope="col" aria-sort={dir} textAlign={c.numeric ? "end" : "start"} px="4" py="2.5" fontSize="xs" fontWeight="medium" color="fg.muted" borderBottomWidth="1px" whiteSpace="nowrap" bg="bg.subtle" css={{ "&:first-of-type": { pl: "5" }, "&:last-of-type": { pr: "5" } }}>
+              <Th key={c.key} role="columnheader" scope="col" aria-sort={dir} textAlign={c.numeric ? "end" : "start"} px="3" py="2.5" fontSize="xs" fontWeight="medium" color="fg.muted" borderBottomWidth="1px" whiteSpace="nowrap" bg="bg.subtle" css={{ "&:first-of-type": { pl: "5" }, "&:last-of-type": { pr: "5" } }}>
                 {c.sortable && sortHref ? (
                   <TextLink href={sortHref(dir === "ascending" ? `-${c.key}` : c.key)} color="inherit" textDecoration="none" display="inline-flex" alignItems="center" gap="1" scroll={false}>
                     {c.header}
@@ -75,7 +75,7 @@ export function Cell({ column, children }: { column: Omit<Column<never>, "cell">
     <Td
       role={column.main ? "rowheader" : "cell"}
       data-label={column.header}
-      px="4" py="3" verticalAlign="middle"
+      px="3" py="3" verticalAlign="middle"
       textAlign={column.numeric ? "end" : "start"}
       fontVariantNumeric={column.numeric ? "tabular-nums" : undefined}
       fontWeight={column.main ? "medium" : undefined}

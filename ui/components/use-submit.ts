@@ -1,5 +1,6 @@
 "use client";
-import { useCallback, useState } from "react";
+import { useRouter } from "next/navigation";
+import { useCallback, useState, useTransition } from "react";
 import { ended, type Problem, type Result } from "@/lib/api/problem";
 import { useSignInAgain } from "./session";
 
@@ -30,6 +31,13 @@ export function useSubmit<Args extends unknown[], T>(action: (...args: Args) => 
     [action, signInAgain, then],
   );
   return { submit, busy, problem, fail: setProblem };
+}
+
+/** useReread reads the page again, and says while it does: what is confirmed then is of what was read. */
+export function useReread() {
+  const router = useRouter();
+  const [rereading, start] = useTransition();
+  return { rereading, reread: useCallback(() => start(() => router.refresh()), [router]) };
 }
 
 async function attempt<T>(run: () => Promise<Result<T>>): Promise<Result<T>> {

@@ -4,7 +4,7 @@ test("campaigns by programme, with search", async ({ signInAs }) => {
   const page = await signInAs("user");
   await page.goto("/campaigns");
   const items = page.getByRole("main").getByRole("listitem");
-  await expect(items.filter({ hasText: "6 miles per dollar on hotels abroad" })).toContainText("6 miles for each CAD 1 in merchant categories 3500–3999, 7011, on spend that is not in CAD.");
+  await expect(items.filter({ hasText: "6 miles per dollar on hotels abroad" })).toContainText("6 miles for each CAD 1 on hotels (merchant categories 3500–3999, 7011), on spend that is not in CAD.");
   await accessible(page);
   await page.getByLabel("Search by name").fill("expedia");
   await page.getByRole("button", { name: "Show" }).click();

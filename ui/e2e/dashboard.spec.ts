@@ -53,7 +53,7 @@ test("campaigns that fit the cards, and no others", async ({ signInAs, apiAs }) 
     await page.goto("/dashboard");
     const region = page.getByRole("region", { name: "Campaigns for your cards" });
     await expect(region).toContainText("Fits the miles");
-    await expect(region).toContainText("2.5 miles for each CAD 1 in merchant categories 5411, 5812–5814.");
+    await expect(region).toContainText("2.5 miles for each CAD 1 on groceries and restaurants (merchant categories 5411, 5812–5814).");
     await expect(region).not.toContainText("Fits another card");
   } finally {
     for (const c of [fitting, other]) await call("DELETE", `/campaign/${c.data.id}`);

@@ -18,6 +18,7 @@ export const features: Record<string, Record<string, [file: string, title: strin
   Cardholder: {
     dashboard: ["dashboard.spec.ts", "what each card earned, by month and by category"],
     "transaction history": ["history.spec.ts", "a card's history goes on by cursor to its end"],
+    "history: a card of 100,000 rows": ["large-card.spec.ts", "a card of 100,000 transactions is paged, filtered and downloaded"],
     "history: filters": ["history.spec.ts", "filters by date, merchant and outcome"],
     "history: why": ["history.spec.ts", "each row says why"],
     "history: CSV export": ["history.spec.ts", "the history as CSV"],

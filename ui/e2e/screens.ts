@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { decode, encode } from "next-auth/jwt";
 import type { BrowserContext, Page } from "@playwright/test";
@@ -8,6 +9,7 @@ import { expect, portal, type Role, sample, signIn, test } from "./test";
 // `npm run screens`: each page of the build at two widths, in docs/screens. What is in the build and is not pictured
 // fails, so that a new page cannot be forgotten.
 const out = path.join(import.meta.dirname, "../../docs/screens");
+mkdirSync(out, { recursive: true });
 const widths = { wide: 1280, narrow: 390 } as const;
 
 const built = JSON.parse(readFileSync(path.join(import.meta.dirname, "../.next/server/app-paths-manifest.json"), "utf8")) as Record<string, string>;
@@ -55,7 +57,10 @@ for (const route of routes) {
       await page.goto(to);
       await expect(page).toHaveURL(portal() + to);
       await page.waitForLoadState("networkidle");
-      await page.screenshot({ path: path.join(out, `${route.slice(1).replaceAll("/", "-").replaceAll(/[[\]]/g, "")}-${name}.png`), fullPage: true, animations: "disabled", caret: "hide" });
+      // As tall as the page, for what stays at the window's edge.
+      await page.setViewportSize({ width, height: Math.max(900, await page.evaluate(() => document.documentElement.scrollHeight)) });
+      const { data } = await (await context.newCDPSession(page)).send("Page.captureScreenshot", { format: "webp", quality: 80 });
+      await writeFile(path.join(out, `${route.slice(1).replaceAll("/", "-").replaceAll(/[[\]]/g, "")}-${name}.webp`), Buffer.from(data, "base64"));
     }
   });
 }

@@ -42,6 +42,12 @@ export const cardTypes = cache(async (): Promise<Result<CardType[]>> => {
   return r.ok ? { ok: true, data: r.data.data } : r;
 });
 
+/** kindsOfMerchants are the kinds of all merchant categories, by code. Where they cannot be had, the codes alone do. */
+export const kindsOfMerchants = cache(async (): Promise<Map<number, string>> => {
+  const r = await load((await api()).GET("/mcc"));
+  return new Map(r.ok ? r.data.data.map((m) => [m.mcc, m.group]) : []);
+});
+
 /** ownCards are the cards of who has signed in, and the first name. */
 export const ownCards = cache(async (): Promise<Result<{ name: string; cards: OwnCard[] }>> => {
   const s = await session();

@@ -7,7 +7,7 @@ import { Button, ButtonLink } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { ProblemNote } from "@/components/problem-note";
 import { useToast } from "@/components/toasts";
-import { useSubmit } from "@/components/use-submit";
+import { useReread, useSubmit } from "@/components/use-submit";
 import { campaigns as m } from "@/messages/en/manage-campaigns";
 import { Menu } from "./menu";
 import { Radio } from "./radio";
@@ -63,13 +63,14 @@ export function CampaignActions({ campaign: c, days, menu }: { campaign: Actable
 
 function End({ campaign: c, days, close }: { campaign: Actable; days: Days; close: () => void }) {
   const router = useRouter();
+  const { reread, rereading } = useReread();
   const toast = useToast();
   // A campaign that begins today cannot have ended before.
   const began = c.start < days.today;
   const [day, setDay] = useState(days.today);
   const { submit, busy, problem } = useSubmit(endCampaign, () => { close(); toast(m.endedToast); router.refresh(); });
   return (
-    <ConfirmDialog open onClose={close} title={m.endTitle(c.name)} confirm={m.endSubmit} busy={busy} onConfirm={() => void submit(c.id, c.version, day).then((r) => { if (!r.ok) router.refresh(); })}>
+    <ConfirmDialog open onClose={close} title={m.endTitle(c.name)} confirm={m.endSubmit} busy={busy || rereading} onConfirm={() => void submit(c.id, c.version, day).then((r) => { if (!r.ok) reread(); })}>
       {problem && <ProblemNote problem={problem} mb="4" />}
       <Box mb="4">{m.endText}</Box>
       <Box color="fg">
@@ -87,6 +88,7 @@ function End({ campaign: c, days, close }: { campaign: Actable; days: Days; clos
 
 function Delete({ campaign: c, close, stay }: { campaign: Actable; close: () => void; stay: boolean }) {
   const router = useRouter();
+  const { reread, rereading } = useReread();
   const toast = useToast();
   const { submit, busy, problem } = useSubmit(deleteCampaign, () => {
     close();
@@ -95,7 +97,7 @@ function Delete({ campaign: c, close, stay }: { campaign: Actable; close: () => 
     else router.push("/manage/campaigns");
   });
   return (
-    <ConfirmDialog open onClose={close} title={m.deleteTitle(c.name)} confirm={m.deleteSubmit} busy={busy} onConfirm={() => void submit(c.id, c.version).then((r) => { if (!r.ok) router.refresh(); })}>
+    <ConfirmDialog open onClose={close} title={m.deleteTitle(c.name)} confirm={m.deleteSubmit} busy={busy || rereading} onConfirm={() => void submit(c.id, c.version).then((r) => { if (!r.ok) reread(); })}>
       {problem && <ProblemNote problem={problem} mb="4" />}
       {m.deleteText}
     </ConfirmDialog>

@@ -9,7 +9,7 @@ import { Field, Form, Select, TextField } from "@/components/form";
 import { Panel } from "@/components/page";
 import { ProblemNote } from "@/components/problem-note";
 import { useToast } from "@/components/toasts";
-import { useSubmit } from "@/components/use-submit";
+import { useReread, useSubmit } from "@/components/use-submit";
 import { units } from "@/lib/format";
 import { cardTypeFields, type CardTypeDraft } from "@/lib/manage/card-type";
 import { common } from "@/messages/en/common";
@@ -62,13 +62,14 @@ export function CardTypeForm({ old, initial, home }: { old?: Old; initial: CardT
 
 export function DeleteCardType({ id, version, name }: { id: string; version: number; name: string }) {
   const router = useRouter();
+  const { reread, rereading } = useReread();
   const toast = useToast();
   const [open, setOpen] = useState(false);
   const { submit, busy, problem } = useSubmit(deleteCardType, () => { toast(m.deleted); router.push("/manage/card-types"); });
   return (
     <>
       <Button variant="outline" color="fg.error" onClick={() => setOpen(true)}>{m.remove}</Button>
-      <ConfirmDialog open={open} onClose={() => setOpen(false)} title={m.deleteTitle(name)} confirm={m.deleteSubmit} busy={busy} onConfirm={() => void submit(id, version).then((r) => { if (!r.ok) router.refresh(); })}>
+      <ConfirmDialog open={open} onClose={() => setOpen(false)} title={m.deleteTitle(name)} confirm={m.deleteSubmit} busy={busy || rereading} onConfirm={() => void submit(id, version).then((r) => { if (!r.ok) reread(); })}>
         {problem && <ProblemNote problem={problem} mb="4" />}
         {m.deleteText}
       </ConfirmDialog>

@@ -9,7 +9,7 @@ import { Field, Form, Select, TextField } from "@/components/form";
 import { Icon } from "@/components/icons";
 import { ProblemNote } from "@/components/problem-note";
 import { useToast } from "@/components/toasts";
-import { useSubmit } from "@/components/use-submit";
+import { useReread, useSubmit } from "@/components/use-submit";
 import type { Problem, Result } from "@/lib/api/problem";
 import { common } from "@/messages/en/common";
 import { users as m } from "@/messages/en/manage-users";
@@ -17,13 +17,14 @@ import { users as m } from "@/messages/en/manage-users";
 /** Confirmed is a button that says what follows, then does it. */
 function Confirmed({ label, ariaLabel, title, text, confirm, danger = true, done, run, small }: { label: string; ariaLabel?: string; title: string; text: string; confirm: string; danger?: boolean; done: string; run: () => Promise<Result<null>>; small?: boolean }) {
   const router = useRouter();
+  const { reread, rereading } = useReread();
   const toast = useToast();
   const [open, setOpen] = useState(false);
   const { submit, busy, problem, fail } = useSubmit(run, () => { setOpen(false); toast(done); router.refresh(); });
   return (
     <>
       <Button variant={small ? "plain" : "outline"} color={small && danger ? "fg.error" : undefined} aria-label={ariaLabel} onClick={() => { fail(undefined); setOpen(true); }}>{label}</Button>
-      <ConfirmDialog open={open} onClose={() => setOpen(false)} title={title} confirm={confirm} danger={danger} busy={busy} onConfirm={() => void submit().then((r) => { if (!r.ok) router.refresh(); })}>
+      <ConfirmDialog open={open} onClose={() => setOpen(false)} title={title} confirm={confirm} danger={danger} busy={busy || rereading} onConfirm={() => void submit().then((r) => { if (!r.ok) reread(); })}>
         {problem && <ProblemNote problem={said(problem)} mb="4" />}
         {text}
       </ConfirmDialog>

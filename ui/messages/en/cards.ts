@@ -110,6 +110,7 @@ export const cards = {
     rate: (rate: string, unit: string, currency: string) => `${rate} ${rate === "1" ? unit.replace(/s$/, "") : unit} for each ${currency} 1`,
     anywhere: "on all spend",
     merchant: (name: string) => `at merchants with “${name}” in their name`,
+    kinds: (names: string, codes: string) => `on ${names} (merchant categories ${codes})`,
     mcc: (codes: string) => `in merchant categories ${codes}`,
     foreign: (currency: string) => `on spend that is not in ${currency}`,
     min: (amount: string) => `from ${amount} a transaction`,

@@ -33,6 +33,8 @@ export default async function Report({ params }: Props) {
   const r = await read(id);
   if (!r.ok) return <ProblemPage problem={r.problem} retry={`/uploads/${encodeURIComponent(id)}`} />;
   const u = r.data.data;
+  const types = u.outcome?.programmes?.length ? await load((await api()).GET("/card/type", { params: { query: { page_size: 1000 } } })) : undefined;
+  const names = new Map(types?.ok ? types.data.data.map((c) => [c.card_type, c.name]) : []);
   const zone = config().timezone;
   const warnings = [...(u.control && !u.control.agrees ? u.control.differences.map((d) => `${t.controlOff}: ${d}`) : []), ...u.warnings.filter((w) => !u.control || u.control.agrees || !w.startsWith("THE FILE IS NOT"))];
   return (
@@ -57,7 +59,7 @@ export default async function Report({ params }: Props) {
       </Box>
       <Refused upload={u} />
       {u.users && <Entered users={u.users} />}
-      {u.outcome && <Outcome outcome={u.outcome} zone={zone} />}
+      {u.outcome && <Outcome outcome={u.outcome} zone={zone} names={names} />}
       <Totals totals={u.totals} />
     </>
   );
@@ -127,8 +129,10 @@ function Refused({ upload: u }: { upload: Upload }) {
   );
 }
 
-/** words is a code as a person reads it: looks_like_a_pan, looks like a pan. */
+/** words is a code as a person reads it. One that has no words here yet is read as it is: not_yet_known, Not yet known. */
 function words(code: string): string {
+  const known = t.reasons[code] ?? (code.startsWith("mcc_excluded ") ? t.excludedCategory(code.slice("mcc_excluded ".length)) : undefined);
+  if (known) return known;
   const text = code.replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
@@ -155,7 +159,7 @@ function Entered({ users }: { users: components["schemas"]["UploadUsers"] }) {
 type Outcome = components["schemas"]["UploadOutcome"];
 type Line = { key: string; name: string; rows: number; money: Amounts; part?: boolean };
 
-function Outcome({ outcome: o, zone }: { outcome: Outcome; zone: string }) {
+function Outcome({ outcome: o, zone, names }: { outcome: Outcome; zone: string; names: Map<string, string> }) {
   const parts = (by: Outcome["excluded"]["by_reason"], of: string): Line[] => Object.entries(by ?? {}).sort(([, a], [, b]) => b.rows - a.rows).map(([code, tally]) => ({ key: of + code, name: words(code), rows: tally.rows, money: tally.money, part: true }));
   const line = (key: keyof typeof t.outcomes, tally: { rows: number; money: Amounts }): Line => ({ key, name: t.outcomes[key], rows: tally.rows, money: tally.money });
   const lines: Line[] = [
@@ -172,7 +176,7 @@ function Outcome({ outcome: o, zone }: { outcome: Outcome; zone: string }) {
   ];
   const programmes = o.programmes ?? [];
   const earned: Column<(typeof programmes)[number]>[] = [
-    { key: "programme", header: t.programme, main: true, cell: (p) => p.programme || p.card_type },
+    { key: "programme", header: t.programme, main: true, cell: (p) => <Box><Box>{p.programme || p.card_type}</Box>{p.programme && <Box color="fg.muted" fontSize="xs" fontWeight="normal">{names.get(p.card_type) ?? p.card_type}</Box>}</Box> },
     { key: "rows", header: t.rows, numeric: true, cell: (p) => format.number(p.rows) },
     { key: "units", header: t.units, numeric: true, cell: (p) => `${format.number(p.units)} ${p.unit}` },
     { key: "spend", header: t.spend, numeric: true, cell: (p) => <Money of={p.money} /> },
