@@ -43,14 +43,21 @@ func Main[S any](name, about string, run func(ctx context.Context, settings *S, 
 
 // Command is something else that a program does, with settings of its own.
 type Command struct {
-	name, about string
-	run         func(ctx context.Context, program string, args []string, stdout, stderr io.Writer) int
+	name, words, about string
+	run                func(ctx context.Context, program string, args []string, stdout, stderr io.Writer) int
 }
 
 // NewCommand returns the command of a name, which is run as Main runs a program: "owl sleep".
 func NewCommand[S any](name, about string, run func(ctx context.Context, settings *S, log *slog.Logger) error) Command {
-	return Command{name, about, func(ctx context.Context, program string, args []string, stdout, stderr io.Writer) int {
+	return Command{name, "[--config FILE]", about, func(ctx context.Context, program string, args []string, stdout, stderr io.Writer) int {
 		return Run(ctx, program+" "+name, about, args, stdout, stderr, run)
+	}}
+}
+
+// NewProgram returns a command that reads what follows its name itself; words say what that may be.
+func NewProgram(name, words, about string, run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) Command {
+	return Command{name, words, about, func(ctx context.Context, _ string, args []string, stdout, stderr io.Writer) int {
+		return run(ctx, args, stdout, stderr)
 	}}
 }
 
@@ -128,7 +135,7 @@ func Settings(settings any, file string, log *slog.Logger) bool {
 func help(w io.Writer, name, about string, settings any, commands []Command) error {
 	var more strings.Builder
 	for _, c := range commands {
-		fmt.Fprintf(&more, "       %s %s [--config FILE]  %s\n", name, c.name, c.about)
+		fmt.Fprintf(&more, "       %s %s %s  %s\n", name, c.name, c.words, c.about)
 	}
 	_, err := fmt.Fprintf(w, `%s %s
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -147,6 +149,8 @@ func TestCommands(t *testing.T) {
 		{"a command needs its own alone", []string{"sleep"}, 0, "asleep until 6", `"service":"owl sleep"`},
 		{"its help tells of its own", []string{"sleep", "--help"}, 0, "", "OWL_WAKES  when it wakes (default 6)"},
 		{"the program's help names it", []string{"--help"}, 0, "", "owl sleep [--config FILE]  sleeps."},
+		{"one that reads its own words", []string{"hunt", "--night", "mice"}, 3, "hunted [--night mice]", ""},
+		{"help names that one's words", []string{"--help"}, 0, "", "owl hunt [--night] PREY…  hunts."},
 		{"a word too many", []string{"sleep", "well"}, 2, "", `"well"`},
 		{"a word that is no command", []string{"fly"}, 2, "", `"fly"`},
 	} {
@@ -159,6 +163,9 @@ func TestCommands(t *testing.T) {
 			}, NewCommand("sleep", "sleeps.", func(_ context.Context, s *sleep, _ *slog.Logger) error {
 				ran = "asleep until " + s.Wakes
 				return nil
+			}), NewProgram("hunt", "[--night] PREY…", "hunts.", func(_ context.Context, args []string, _, _ io.Writer) int {
+				ran = fmt.Sprint("hunted ", args)
+				return 3
 			}))
 			if code != tt.code || ran != tt.ran || !strings.Contains(said.String(), tt.says) {
 				t.Errorf("%d %q %s", code, ran, &said)

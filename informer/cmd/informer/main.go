@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/angelowl-loyalties/app/informer"
@@ -48,13 +45,8 @@ func (s *settings) Check() []config.Problem {
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "earned" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := earned(ctx, os.Args[2:], os.Stdout, os.Stderr)
-		stop()
-		os.Exit(code)
-	}
-	daemon.Main("informer", about, run)
+	daemon.Main("informer", about, run,
+		daemon.NewProgram("earned", "[--config FILE] CAMPAIGN_ID FROM TO", "adds up what a campaign has given, and ends.", earned))
 }
 
 func run(ctx context.Context, s *settings, log *slog.Logger) error {

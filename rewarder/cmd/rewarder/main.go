@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -54,13 +52,9 @@ type settings struct {
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "erase" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := erase(ctx, os.Args[2:], os.Stdout, os.Stderr)
-		stop()
-		os.Exit(code)
-	}
-	daemon.Main("rewarder", about, run, daemon.NewCommand("migrate", "brings the reward store's tables up to date, and ends.", migrate))
+	daemon.Main("rewarder", about, run,
+		daemon.NewCommand("migrate", "brings the reward store's tables up to date, and ends.", migrate),
+		daemon.NewProgram("erase", "[--config FILE] CARD_ID…", "erases cards' rewards for good, and ends.", erase))
 }
 
 // migration are the settings of a program that does nothing but migrate.
