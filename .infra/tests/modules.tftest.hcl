@@ -728,6 +728,10 @@ run "delivery" {
     condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:example-bank/angelowl:environment:production"
     error_message = "One repository, one environment."
   }
+  assert {
+    condition     = aws_eks_access_entry.this.kubernetes_groups == toset(["angelowl:delivery"])
+    error_message = "Helm deals with kinds that AWS' policy does not know."
+  }
 }
 
 run "delivery_for_all" {

@@ -72,6 +72,8 @@ resource "aws_iam_role_policy" "this" {
 resource "aws_eks_access_entry" "this" {
   cluster_name  = var.cluster_name
   principal_arn = aws_iam_role.this.arn
+  # The policy below knows Kubernetes' own kinds alone; docs/deploy.md lets this group have KEDA's and others'.
+  kubernetes_groups = ["angelowl:delivery"]
 }
 
 # In the system's own namespace alone.
