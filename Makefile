@@ -59,6 +59,7 @@ lint: needs $(STATICCHECK)
 	@$(MAKE) -s lint-api
 
 test-long: test-needs ## the long forms of the tests, the program under the race detector and all fuzz targets, an hour or so
+	@$(STEP) 'Kubernetes is built' env ANGELOWL_LONG=1 go test -count=1 -timeout 60m -run '^TestInstalled$$' ./local/chart_test
 	@$(STEP) 'long tests' bin/engines run -- env ANGELOWL_LONG=1 go test -count=1 -timeout 120m $(PACKAGES)
 	@$(STEP) 'race detector in the program' env ANGELOWL_RACE=1 bin/engines run -- go test -count=1 -timeout 60m ./local/spine_test ./local/ops_test ./local/poison_test
 	@$(STEP) 'fuzz' $(MAKE) -s fuzz FUZZTIME=1m

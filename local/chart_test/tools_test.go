@@ -31,6 +31,9 @@ func TestInstalled(t *testing.T) {
 	helm(t)
 	validator(t)
 	schemas(t)
+	if os.Getenv("ANGELOWL_LONG") != "" {
+		tool(t, buildCluster)
+	}
 }
 
 // needsTools skips where there is to be no more than what a plain go test has.
@@ -48,20 +51,48 @@ func build(module, program string) func() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		cmd := exec.Command("go", "build", "-o", bin+"/", program)
-		cmd.Dir = filepath.Join(root, ".ci/chart", module)
-		cmd.Env = append(os.Environ(), "GOWORK=off")
-		if said, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building %s: %w\n%s", program, err, said)
+		if _, err := goIn(module, "build", "-o", bin+"/", program); err != nil {
+			return "", err
 		}
 		return filepath.Join(bin, filepath.Base(program)), nil
 	})
 }
 
+func goIn(module string, args ...string) (said string, err error) {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = filepath.Join(root, ".ci/chart", module)
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	b, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go %s in %s: %w\n%s", strings.Join(args, " "), module, err, b)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
 var (
 	buildHelm      = build("helm", "helm.sh/helm/v3/cmd/helm")
 	buildValidator = build("validate", "sigs.k8s.io/kubectl-validate")
+	buildKwok      = build("kwok", "sigs.k8s.io/kwok/cmd/kwok")
 )
+
+// buildCluster builds Kubernetes' programs and kwok, and returns their folder. The first time takes ten minutes and
+// more. A Kubernetes says its version only where it is built with it.
+var buildCluster = sync.OnceValues(func() (bin string, err error) {
+	kwok, err := buildKwok()
+	if err != nil {
+		return "", err
+	}
+	version, err := goIn("cluster", "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
+	if err != nil {
+		return "", err
+	}
+	version = version[strings.LastIndexByte(version, '\n')+1:] // what was fetched is said before it
+	part, at := strings.Split(strings.TrimPrefix(version, "v"), "."), "-X k8s.io/component-base/version.git"
+	stamp := fmt.Sprintf("-s -w %sVersion=%s %sMajor=%s %sMinor=%s", at, version, at, part[0], at, part[1])
+	bin = filepath.Dir(kwok)
+	_, err = goIn("cluster", "build", "-ldflags", stamp, "-o", bin+"/", "tool")
+	return bin, err
+})
 
 func helm(t testing.TB) string { return tool(t, buildHelm) }
 
