@@ -189,6 +189,10 @@ SHUTDOWN_DELAY: {{ printf "%ds" (int $v.shutdown.delay) | quote }}
 {{- if ne $v.service "ui" }}
 SHUTDOWN_TIMEOUT: {{ printf "%ds" (int $v.shutdown.timeout) | quote }}
 {{- end }}
+{{- if and $v.tracing.endpoint (ne $v.service "ui") }}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ $v.tracing.endpoint | quote }}
+OTEL_TRACES_SAMPLER_ARG: {{ $v.tracing.sampled | quote }}
+{{- end }}
 {{- range $name, $value := $v.settings }}
 {{ $name }}: {{ $value | quote }}
 {{- end }}

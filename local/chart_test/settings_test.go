@@ -63,7 +63,7 @@ func known(t testing.TB, program string) map[string]setting {
 func portal(t testing.TB) map[string]setting {
 	t.Helper()
 	all := map[string]setting{
-		"PORT": {}, "HOSTNAME": {}, // Next's own server's
+		"PORT": {}, "HOSTNAME": {}, "NODE_OPTIONS": {}, // Next's and Node's own
 		"API_ORIGIN": {needed: true}, "PORTAL_ORIGIN": {needed: true}, "PORTAL_SESSION_SECRET": {needed: true, secret: true},
 		"UPLOAD_ORIGIN": {}, "BANK_TIMEZONE": {}, "HOME_CURRENCY": {}, "PROXIES": {}, "CLIENT_ADDRESS_KEY": {secret: true},
 	}
@@ -86,7 +86,7 @@ func portal(t testing.TB) map[string]setting {
 		return all
 	}
 	for name := range all {
-		if name != "PORT" && name != "HOSTNAME" && !strings.Contains(sources.String(), "env."+name) {
+		if name != "PORT" && name != "HOSTNAME" && name != "NODE_OPTIONS" && !strings.Contains(sources.String(), "env."+name) {
 			t.Errorf("the portal does not read %s", name)
 		}
 	}
