@@ -231,6 +231,9 @@ func TestWhoPublishesWaitsForNoEditor(t *testing.T) {
 	if err != nil || len(waiting) != 1 || waiting[0].ID != other.ID.String() {
 		t.Errorf("while it is edited: %v %v", waiting, err)
 	}
+	if n, _, err := s.Backlog(bounded); err != nil || n != 2 { // what waits until all is published asks this
+		t.Errorf("while it is edited %d rules wait to be published, %v; want 2", n, err)
+	}
 	if err := s.Done(bounded, both); err != nil {
 		t.Errorf("done while it is edited: %v", err)
 	}

@@ -42,8 +42,8 @@ func until(ctx context.Context, f func(context.Context) (done bool, err error)) 
 func (s *Stack) AwaitRules(ctx context.Context) (loyalty.Hash, error) {
 	for _, store := range []outbox.Store{s.campaigns, s.accounts} {
 		err := until(ctx, func(ctx context.Context) (bool, error) {
-			waiting, err := store.Waiting(ctx, 1)
-			return len(waiting) == 0, err
+			waiting, _, err := store.Backlog(ctx) // Waiting leaves out what the publisher has in its hands
+			return waiting == 0, err
 		})
 		if err != nil {
 			return loyalty.Hash{}, fmt.Errorf("waiting for the rules to be published: %w", err)

@@ -38,11 +38,12 @@ type Store interface {
 	// that. Nothing may depend on it: it only saves two publishers doing the same.
 	Exclusively(ctx context.Context, f func(context.Context) error) error
 
-	// Waiting returns rules that wait and are not held, the longest waiting first. Version and
-	// data belong together.
+	// Waiting returns rules that wait and are not held, the longest waiting first, but those that
+	// another call has in its hands just now: none is no sign that all is published, Backlog is.
+	// Version and data belong together.
 	Waiting(ctx context.Context, limit int) ([]Rule, error)
 
-	// Backlog counts the rules that wait, and those that are held.
+	// Backlog counts the rules that wait, whoever has them in hand, and those that are held.
 	Backlog(ctx context.Context) (waiting, held int64, err error)
 
 	// State says where a rule stands on its way to etcd.
