@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -17,7 +18,7 @@ import (
 // cassandra is Apache Cassandra.
 type cassandra struct{ java, lib string }
 
-func (cassandra) ports() int           { return 2 } // the clients', the other nodes'
+func (cassandra) ports() int           { return 2 } // the clients', the other nodes'; a third is JMX's
 func (cassandra) stop() syscall.Signal { return syscall.SIGTERM }
 func (cassandra) early(string) bool    { return false }
 
@@ -34,8 +35,10 @@ func (cassandra) prepare(_ context.Context, e *Engine, n *Node) error {
 	if err := os.MkdirAll(filepath.Join(n.dir, "tmp"), 0o755); err != nil {
 		return err
 	}
-	if err := copyConf(n.dir, "logback.xml"); err != nil {
-		return err
+	for _, name := range []string{"logback.xml", "tools.xml"} {
+		if err := copyConf(n.dir, name); err != nil {
+			return err
+		}
 	}
 	return render(filepath.Join(n.dir, "cassandra.yaml"), "cassandra.yaml", map[string]any{
 		"Token": tokens[n.index], "Seeds": strings.Join(seeds, ","), "Host": n.host, "Port": n.ports[0], "StoragePort": n.ports[1],
@@ -53,11 +56,9 @@ func (c cassandra) command(e *Engine, n *Node) (command, error) {
 		return command{}, fmt.Errorf("%s has %d jamm-*.jar, not one; remove that folder and install again", c.lib, len(jamm))
 	}
 	argv := append(jvm(c.java, heap), "-Xss256k", "-XX:MaxDirectMemorySize=512m", "-javaagent:"+jamm[0])
-	for _, p := range exports {
-		argv = append(argv, "--add-exports", p+"=ALL-UNNAMED")
-	}
-	for _, p := range opens {
-		argv = append(argv, "--add-opens", p+"=ALL-UNNAMED")
+	argv = append(argv, modules()...)
+	if len(n.ports) > 2 {
+		argv = append(argv, fmt.Sprintf("-Dcassandra.jmx.local.port=%d", n.ports[2]))
 	}
 	tmp := filepath.Join(n.dir, "tmp")
 	return command{argv: append(argv,
@@ -69,6 +70,43 @@ func (c cassandra) command(e *Engine, n *Node) (command, error) {
 		"-Dcassandra-foreground=yes", // with a dot it would close its standard output
 		"-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=2000", "-Dcassandra.superuser_setup_delay_ms=0",
 		"-cp", c.lib+"/*", "org.apache.cassandra.service.CassandraDaemon")}, nil
+}
+
+// Tool is the command line of one of Cassandra's own tools, which are programs of its jars, such as
+// org.apache.cassandra.tools.NodeTool. What it writes beside what it is asked to goes to the node's folder.
+func (n *Node) Tool(class string) ([]string, error) {
+	c, ok := n.e.engine.(cassandra)
+	if !ok {
+		return nil, fmt.Errorf("%s has no tools", n.e.Kind)
+	}
+	argv := append(jvm(c.java, "128m"), modules()...)
+	return append(argv, "-Duser.home="+n.dir, "-Djava.io.tmpdir="+filepath.Join(n.dir, "tmp"), "-Dcassandra.storagedir="+n.dir,
+		"-Dcassandra.config=file://"+filepath.Join(n.dir, "cassandra.yaml"), "-Dlogback.configurationFile="+filepath.Join(n.dir, "tools.xml"),
+		"-cp", c.lib+"/*", class), nil
+}
+
+// Nodetool is the command line of nodetool for a node that was started with Options.JMX; the arguments
+// are to follow.
+func (n *Node) Nodetool() ([]string, error) {
+	if len(n.ports) < 3 {
+		return nil, fmt.Errorf("%s was started without JMX", n.name())
+	}
+	argv, err := n.Tool("org.apache.cassandra.tools.NodeTool")
+	return append(argv, "-h", n.host, "-p", strconv.Itoa(n.ports[2])), err
+}
+
+// Data is the folder of Cassandra's data, with one for each keyspace.
+func (n *Node) Data() string { return filepath.Join(n.dir, "data") }
+
+// modules are the options that let Cassandra reach into Java.
+func modules() (argv []string) {
+	for _, p := range exports {
+		argv = append(argv, "--add-exports", p+"=ALL-UNNAMED")
+	}
+	for _, p := range opens {
+		argv = append(argv, "--add-opens", p+"=ALL-UNNAMED")
+	}
+	return argv
 }
 
 // exports and opens are those of Cassandra's own jvm17-server.options.

@@ -80,6 +80,8 @@ type Options struct {
 	Nodes int
 	// Detach lets the engine go on when this process has ended. Open finds it again.
 	Detach bool
+	// JMX opens Cassandra's on loopback, to whoever is on this machine, for Nodetool. It is of one node.
+	JMX bool
 }
 
 // Engine is one engine, of one node or three. Its methods and those of its nodes may be called by
@@ -125,6 +127,9 @@ func Start(ctx context.Context, dir string, k Kind, o Options) (*Engine, error) 
 	if o.Nodes != 1 && o.Nodes != 3 {
 		return nil, fmt.Errorf("starting %s: it runs as 1 node or as 3, not as %d", k, o.Nodes)
 	}
+	if o.JMX && (k != Cassandra || o.Nodes != 1) {
+		return nil, fmt.Errorf("starting %s: JMX is opened for one node of Cassandra only", k)
+	}
 	e, err := start(ctx, dir, k, o)
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", k, err)
@@ -151,13 +156,15 @@ func start(ctx context.Context, dir string, k Kind, o Options) (*Engine, error) 
 	defer unlock()
 	switch err := e.state.read(e.dir); {
 	case errors.Is(err, os.ErrNotExist):
-		if err := e.fresh(o.Nodes); err != nil {
+		if err := e.fresh(o); err != nil {
 			return nil, err
 		}
 	case err != nil:
 		return nil, err
 	case len(e.state.Nodes) != o.Nodes:
 		return nil, fmt.Errorf("its data in %s are of %d nodes, and %d are asked for; use another folder", e.dir, len(e.state.Nodes), o.Nodes)
+	case o.JMX && len(e.state.Nodes[0].Ports) == e.engine.ports():
+		return nil, fmt.Errorf("its data in %s are of one without JMX; use another folder", e.dir)
 	default:
 		if err := e.claim(); err != nil {
 			return nil, err
@@ -194,12 +201,16 @@ func newEngine(dir string, k Kind, recipe engine) (*Engine, error) {
 }
 
 // fresh decides what a new engine keeps for life: its ports and its password.
-func (e *Engine) fresh(nodes int) error {
+func (e *Engine) fresh(o Options) error {
+	nodes := o.Nodes
 	hosts := []string{"127.0.0.1"}
 	if e.Kind == Cassandra { // its nodes share their ports, so they need hosts of their own
 		hosts = []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"}[:nodes]
 	}
 	ports := e.engine.ports()
+	if o.JMX {
+		ports++
+	}
 	for i := range nodes {
 		n := nodeState{Host: hosts[min(i, len(hosts)-1)]}
 		if i > 0 && len(hosts) > 1 {
