@@ -17,7 +17,7 @@ type Config struct {
 	Name    string // of this rewarder, for people: it stands in the status
 	Home    loyalty.Currency
 
-	Topic      string // default record.Topic; its dead letters go to Topic + ".dlq"
+	Topic      string // default record.Topic; its dead letters go to Topic + ".dlq", its rule sets to Topic + ".rules"
 	InstanceID string // of a static member of the group; "": a dynamic one
 
 	BatchRows       int // most rows of one write; default 500

@@ -96,6 +96,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	if err := conf.Validate(); err != nil {
 		return fmt.Errorf("configuring the rewarder's Kafka client: %w", err)
 	}
+	r.sets.log = newPartTopic(r, conf)
 
 	// What shows the work ends after the work.
 	shown, hide := context.WithCancel(context.WithoutCancel(ctx))

@@ -2,6 +2,7 @@ package rewarder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -14,6 +15,7 @@ import (
 // into force.
 type ruleSets struct {
 	store Store
+	log   partLog // what the store may have lost; nil: nothing
 
 	mu    sync.Mutex
 	max   int
@@ -23,8 +25,9 @@ type ruleSets struct {
 	coming loyalty.Hash  // is being compiled
 	came   chan struct{} // closed when it is there; nil: none is coming
 
-	storing sync.Mutex
-	stored  map[loyalty.Hash]bool // parts of the rule set that was stored last
+	restoring sync.Mutex
+	storing   sync.Mutex
+	stored    map[loyalty.Hash]bool // parts of the rule set that was stored last
 }
 
 func newRuleSets(store Store, max int) *ruleSets {
@@ -65,8 +68,8 @@ func (s *ruleSets) use(h loyalty.Hash, set *rules.Rules) {
 	}
 }
 
-// get returns a rule set by its hash, from the store where it is not at hand. A rule set that is
-// not in the store is an error about the system: it is stored before its marker is sent.
+// get returns a rule set by its hash, from the store where it is not at hand, or from the topic of parts. A
+// rule set that is in neither is an error about the system: it is stored before its marker is sent.
 func (s *ruleSets) get(ctx context.Context, h loyalty.Hash) (*rules.Rules, error) {
 	set, came := s.held(h)
 	if came != nil {
@@ -80,12 +83,31 @@ func (s *ruleSets) get(ctx context.Context, h loyalty.Hash) (*rules.Rules, error
 	if set != nil {
 		return set, nil
 	}
-	set, err := rules.Load(h, func(part loyalty.Hash) ([]byte, error) { return s.store.Part(ctx, part) })
+	part := func(part loyalty.Hash) ([]byte, error) { return s.store.Part(ctx, part) }
+	set, err := rules.Load(h, part)
+	if errors.Is(err, ErrNotFound) && s.log != nil {
+		set, err = s.restore(ctx, h, part)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("loading rule set %s: %w", h, err)
 	}
 	s.keep(set)
 	return set, nil
+}
+
+// restore gives a store that lacks a rule set all that there ever were, and loads it: the store was lost and
+// restored from a backup.
+func (s *ruleSets) restore(ctx context.Context, h loyalty.Hash, part func(loyalty.Hash) ([]byte, error)) (*rules.Rules, error) {
+	s.restoring.Lock()
+	defer s.restoring.Unlock()
+	set, err := rules.Load(h, part)
+	if !errors.Is(err, ErrNotFound) {
+		return set, err // another partition has done it meanwhile
+	}
+	if err := s.log.read(ctx, func(parts []rules.Part) error { return s.store.PutParts(ctx, parts) }); err != nil {
+		return nil, err
+	}
+	return rules.Load(h, part)
 }
 
 // held returns a rule set if it is at hand, or what to wait for if it is being compiled.
@@ -100,7 +122,7 @@ func (s *ruleSets) held(h loyalty.Hash) (set *rules.Rules, came <-chan struct{})
 	return set, came
 }
 
-// save stores the parts of a snapshot that are not stored yet.
+// save stores the parts of a snapshot that are not stored yet, in the store and in the topic of parts.
 func (s *ruleSets) save(ctx context.Context, snap *rulebook.Snapshot) error {
 	s.storing.Lock()
 	defer s.storing.Unlock()
@@ -115,6 +137,11 @@ func (s *ruleSets) save(ctx context.Context, snap *rulebook.Snapshot) error {
 	}
 	if err := s.store.PutParts(ctx, parts); err != nil {
 		return fmt.Errorf("storing rule set %s: %w", snap.Hash, err)
+	}
+	if s.log != nil && len(parts) > 0 {
+		if err := s.log.send(ctx, parts); err != nil {
+			return fmt.Errorf("storing rule set %s: %w", snap.Hash, err)
+		}
 	}
 	s.stored = make(map[loyalty.Hash]bool, len(snap.Parts))
 	for _, p := range snap.Parts {

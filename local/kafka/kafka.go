@@ -126,7 +126,7 @@ func (b *Broker) Partitions() int { return b.parts }
 // Close stops the broker and writes its state. It may be called more than once.
 func (b *Broker) Close() { b.cluster.Close() }
 
-// EnsureTopics makes the topic of transactions and that of its dead letters on any Kafka, if they
+// EnsureTopics makes the topic of transactions, of its dead letters and of its rule sets on any Kafka, if they
 // are not there, and returns how many partitions the first has. partitions is for a new topic, 0
 // being DefaultPartitions; asking for another number than the topic has is an error.
 func EnsureTopics(brokers []string, topic string, partitions int) (int, error) {
@@ -156,10 +156,15 @@ func ensureTopics(brokers []string, topic string, partitions int) (int, error) {
 		name       string
 		partitions int
 		retention  *string
-	}{{topic, create, &retention}, {topic + record.DeadLetterSuffix, 1, &forever}} {
+		cleanup    string
+	}{
+		{topic, create, &retention, "delete"},
+		{topic + record.DeadLetterSuffix, 1, &forever, "delete"},
+		{topic + record.RulesSuffix, 1, &forever, "compact"},
+	} {
 		err := admin.CreateTopic(t.name, &sarama.TopicDetail{
 			NumPartitions: int32(t.partitions), ReplicationFactor: int16(min(3, len(brokers))),
-			ConfigEntries: map[string]*string{"retention.ms": t.retention},
+			ConfigEntries: map[string]*string{"retention.ms": t.retention, "cleanup.policy": &t.cleanup},
 		}, false)
 		if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
 			return 0, fmt.Errorf("creating %s: %w", t.name, err)

@@ -180,7 +180,7 @@ func TestTopicsAreKeptForAsLongAsPromised(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = admin.Close() }()
-	for topic, want := range map[string]string{"spend": "7776000000", "spend.dlq": "-1"} {
+	for topic, want := range map[string]string{"spend": "7776000000", "spend.dlq": "-1", "spend.rules": "-1"} {
 		results, err := admin.DescribeConfigs([]*sarama.ConfigResource{{
 			Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"retention.ms"},
 		}}, sarama.DescribeConfigsOptions{})

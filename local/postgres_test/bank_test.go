@@ -34,7 +34,7 @@ func TestTheProgramsOfABank(t *testing.T) {
 	defer member.Close()
 	password := rand.Text()
 	kafka, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "owl", password),
-		kfake.SeedTopics(2, record.Topic), kfake.SeedTopics(1, record.Topic+record.DeadLetterSuffix))
+		kfake.SeedTopics(2, record.Topic), kfake.SeedTopics(1, record.Topic+record.DeadLetterSuffix, record.Topic+record.RulesSuffix))
 	if err != nil {
 		t.Fatal(err)
 	}

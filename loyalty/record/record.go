@@ -12,10 +12,12 @@ import (
 	"github.com/angelowl-loyalties/app/loyalty"
 )
 
-// Topics. A deployment may name them otherwise (TOPIC); the dead letters' topic is TOPIC.dlq.
+// Topics. A deployment may name them otherwise (TOPIC); the dead letters' topic is TOPIC.dlq, that of the parts of
+// rule sets, which markers name, TOPIC.rules.
 const (
 	Topic            = "transaction"
 	DeadLetterSuffix = ".dlq"
+	RulesSuffix      = ".rules"
 )
 
 // Header names. Values are text.

@@ -35,7 +35,7 @@ type settings struct {
 	Port     config.Port      `env:"PORT" default:"8080" help:"TCP port of /health, /readyz, /livez, /metrics and, for admins, /ops"`
 	Home     loyalty.Currency `env:"HOME_CURRENCY" default:"SGD" help:"the bank's currency, ISO 4217; it is part of every rule set"`
 	Timezone *time.Location   `env:"BANK_TIMEZONE" default:"Asia/Singapore" help:"the bank's time zone, fixed for the life of a reward store: its days are those of the index"`
-	Topic    string           `env:"TOPIC" default:"transaction" help:"the topic of transactions; its dead letters go to the topic of that name with .dlq"`
+	Topic    string           `env:"TOPIC" default:"transaction" help:"the topic of transactions; its dead letters go to the topic of that name with .dlq, its rule sets to that with .rules"`
 	Group    string           `env:"CONSUMER_GROUP" default:"rewarder" help:"the consumer group of all rewarders"`
 	Instance string           `env:"GROUP_INSTANCE_ID,optional" help:"makes the rewarder a static member of the group; one of its own for each"`
 	Session  time.Duration    `env:"GROUP_SESSION_TIMEOUT" default:"10s" min:"6s" max:"30m" help:"how long the group waits for a rewarder that is silent before others get its partitions; with GROUP_INSTANCE_ID longer than a restart takes"`
