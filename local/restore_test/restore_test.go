@@ -26,7 +26,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(enginestest.Main(m)) }
+func TestMain(m *testing.M) {
+	// sarama's metrics tick for as long as the process lives.
+	goleak.VerifyTestMain(enginestest.Main(m), goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
+}
 
 // world is a database with its publisher.
 type world struct {
