@@ -90,8 +90,15 @@ func TestTheStoresAreLostAndRestored(t *testing.T) {
 	gone := w.nothingOf("erasing")
 	others := allCards(rows)
 	want := w.rewards(others)
-	if len(want) < 900 {
-		t.Fatalf("%d rewards", len(want))
+	if len(want) != 1132 {
+		t.Errorf("%d rewards; restore.md says 1132", len(want))
+	}
+	for _, rate := range []string{"1.4", "2.5", "3.5"} {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(want)), func(row string) bool {
+			return strings.Contains(row, `"name":"`+changed+`","rate":`+rate+`,`)
+		}) {
+			t.Errorf("no reward is by the rate %s", rate)
+		}
 	}
 	w.stop()
 
@@ -115,10 +122,18 @@ func TestTheStoresAreLostAndRestored(t *testing.T) {
 	if again := w.nothingOf("restoring and erasing again"); again != gone {
 		t.Errorf("the log has %d records of who was erased, before the loss %d", again, gone)
 	}
+	w.onDisk("restoring and erasing again")
 	same(t, "the restore", want, w.rewards(others))
-	w.run("replay", "--from", "start")
-	w.nothingOf("another replay")
-	same(t, "another replay", want, w.rewards(others))
+	t.Run("another replay", func(t *testing.T) {
+		if os.Getenv("ANGELOWL_LONG") == "" {
+			t.Skip("SKIPPED without ANGELOWL_LONG=1")
+		}
+		w.run("replay", "--from", "start")
+		if again := w.nothingOf("another replay"); again != gone {
+			t.Errorf("the log has %d records of who was erased, before %d", again, gone)
+		}
+		same(t, "another replay", want, w.rewards(others))
+	})
 
 	// What is lost is what PostgreSQL had after its dump.
 	w.call("GET", "/user/"+late, "", http.StatusNotFound)
@@ -527,7 +542,6 @@ func (w *system) nothingOf(after string) (logged int) {
 	if seen < 1000 {
 		w.t.Errorf("Cassandra has %d rows: they were not all looked at", seen)
 	}
-	w.onDisk(after, masks)
 
 	c, err := clientv3.New(clientv3.Config{Endpoints: []string{w.engines[engines.Etcd].Addr()}, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
 	check(w.t, err)
@@ -557,7 +571,7 @@ func (w *system) nothingOf(after string) (logged int) {
 }
 
 // onDisk looks through the files of the rewards themselves.
-func (w *system) onDisk(after string, masks []string) {
+func (w *system) onDisk(after string) {
 	w.t.Helper()
 	n := w.engines[engines.Cassandra].Nodes[0]
 	argv, err := n.Tool("org.apache.cassandra.tools.SSTableExport")
@@ -569,7 +583,7 @@ func (w *system) onDisk(after string, masks []string) {
 		out, err := exec.CommandContext(w.t.Context(), argv[0], append(argv[1:], file)...).Output()
 		check(w.t, err)
 		seen += bytes.Count(out, []byte(`"************`))
-		for _, mask := range masks {
+		for _, mask := range cards {
 			if bytes.Contains(out, []byte(mask)) {
 				w.t.Errorf("after %s the file %s has %q", after, filepath.Base(file), mask)
 			}
