@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -188,6 +189,41 @@ func TestAMarkerWithoutItsRulesPausesThePartition(t *testing.T) {
 		t.Errorf("%d dead letters and %d rows, want none", n, len(w.units()))
 	}
 	r.stop()
+}
+
+// A reward store that was restored from a backup lacks the rule sets of since. The log names them, and their topic has them.
+func TestRuleSetsThatTheStoreLostAreReadBack(t *testing.T) {
+	w := newWorld(t, 2)
+	w.rules()
+	r := w.start("a")
+	for i := range 4 {
+		w.everywhere(w.campaign(int64(i+2), fmt.Sprint(i+2)))
+		w.produce(many(10*i, 10*i+10)...)
+		w.done()
+	}
+	r.stop()
+	before := w.rows()
+	for _, topicLost := range []bool{false, true} {
+		w.store.has = &sync.Map{}
+		w.again()
+		if topicLost {
+			admin, err := sarama.NewClusterAdminFromClient(w.kafka)
+			w.must(err)
+			w.must(admin.DeleteTopic(topic + record.RulesSuffix))
+			r = w.start("c")
+			w.eventually("the rewarder pauses", func() bool {
+				s := r.status()
+				return s.State == "paused" && strings.Contains(s.Reason, topic+record.RulesSuffix)
+			})
+		} else {
+			r = w.start("b")
+			w.done()
+		}
+		r.stop()
+	}
+	if !slices.Equal(before, w.rows()) || len(before) != 40 {
+		t.Errorf("reading again changed some of %d rows", len(before))
+	}
 }
 
 func TestARecordOfANewerFormatIsNotSkipped(t *testing.T) {

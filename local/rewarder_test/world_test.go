@@ -66,14 +66,27 @@ type store struct {
 	stubborn atomic.Bool            // held writes do not look at their context
 	refuse   atomic.Pointer[string] // the merchant of rows that cannot be stored
 	parts    atomic.Int64           // bytes of parts of rule sets that were stored
+	has      *sync.Map              // the parts that are there, where it has lost those of before; set it while no rewarder runs
 	stored   func([]loyalty.Row)    // is told of rows that were; set it while no rewarder runs
 }
 
 func (s *store) PutParts(ctx context.Context, parts []rules.Part) error {
 	for _, p := range parts {
 		s.parts.Add(int64(len(p.Data)))
+		if s.has != nil {
+			s.has.Store(p.Hash, true)
+		}
 	}
 	return s.Store.PutParts(ctx, parts)
+}
+
+func (s *store) Part(ctx context.Context, h loyalty.Hash) ([]byte, error) {
+	if s.has != nil {
+		if _, ok := s.has.Load(h); !ok {
+			return nil, rewarder.ErrNotFound
+		}
+	}
+	return s.Store.Part(ctx, h)
 }
 
 func (s *store) PutRewards(ctx context.Context, rows []loyalty.Row) error {
