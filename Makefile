@@ -82,6 +82,7 @@ needs-race:
 
 test-needs: needs needs-race bin/engines
 	@$(STEP) 'real engines are installed' bin/engines install
+	@$(STEP) 'curl is installed' .ci/debian CURL curl curl
 	@$(STEP) 'tools of the tests are installed' go test -count=1 -run '^TestInstalled$$' ./local/chart_test ./local/images_test ./local/moto ./local/promtool ./local/rie ./local/schemathesis_test ./local/workflows_test
 
 bin/engines: needs

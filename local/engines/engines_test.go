@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -48,6 +49,41 @@ func needEngines(t *testing.T) {
 	t.Helper()
 	if os.Getenv("ANGELOWL_ENGINES") == "none" {
 		t.Skip("SKIPPED: it needs a real engine, and ANGELOWL_ENGINES=none")
+	}
+}
+
+// JMX is open to whoever is on the machine: only where a test asks for it, and only where nodetool can use it.
+func TestJMXIsForOneNodeOfCassandra(t *testing.T) {
+	needEngines(t)
+	without := t.TempDir()
+	dir := filepath.Join(without, string(engines.Cassandra))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "engine.json"), []byte(`{"nodes": [{"host": "127.0.0.1", "ports": [12001, 12002]}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, says, dir string
+		kind            engines.Kind
+		options         engines.Options
+	}{
+		{"another engine", "one node of Cassandra only", t.TempDir(), engines.Kafka, engines.Options{JMX: true}},
+		{"three nodes", "one node of Cassandra only", t.TempDir(), engines.Cassandra, engines.Options{JMX: true, Nodes: 3}},
+		{"data of one without", "without JMX; use another folder", without, engines.Cassandra, engines.Options{JMX: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := engines.Start(t.Context(), c.dir, c.kind, c.options); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("it says %v, want %q", err, c.says)
+			}
+		})
+	}
+	e, err := engines.Open(t.Context(), without, engines.Cassandra)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Nodes[0].Nodetool(); err == nil || !strings.Contains(err.Error(), "without JMX") {
+		t.Errorf("nodetool for one without JMX: %v", err)
 	}
 }
 
