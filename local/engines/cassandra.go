@@ -92,7 +92,7 @@ func (n *Node) Nodetool() ([]string, error) {
 		return nil, fmt.Errorf("%s was started without JMX", n.name())
 	}
 	argv, err := n.Tool("org.apache.cassandra.tools.NodeTool")
-	return append(argv, "-h", n.host, "-p", strconv.Itoa(n.ports[2])), err
+	return append(argv, "-h", "127.0.0.1", "-p", strconv.Itoa(n.ports[2])), err
 }
 
 // Data is the folder of Cassandra's data, with one for each keyspace.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -80,7 +81,7 @@ type Options struct {
 	Nodes int
 	// Detach lets the engine go on when this process has ended. Open finds it again.
 	Detach bool
-	// JMX opens Cassandra's on loopback, to whoever is on this machine, for Nodetool. It is of one node.
+	// JMX opens Cassandra's on loopback, to whoever is on this machine, for Nodetool.
 	JMX bool
 }
 
@@ -127,8 +128,8 @@ func Start(ctx context.Context, dir string, k Kind, o Options) (*Engine, error) 
 	if o.Nodes != 1 && o.Nodes != 3 {
 		return nil, fmt.Errorf("starting %s: it runs as 1 node or as 3, not as %d", k, o.Nodes)
 	}
-	if o.JMX && (k != Cassandra || o.Nodes != 1) {
-		return nil, fmt.Errorf("starting %s: JMX is opened for one node of Cassandra only", k)
+	if o.JMX && k != Cassandra {
+		return nil, fmt.Errorf("starting %s: JMX is Cassandra's", k)
 	}
 	e, err := start(ctx, dir, k, o)
 	if err != nil {
@@ -208,9 +209,6 @@ func (e *Engine) fresh(o Options) error {
 		hosts = []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"}[:nodes]
 	}
 	ports := e.engine.ports()
-	if o.JMX {
-		ports++
-	}
 	for i := range nodes {
 		n := nodeState{Host: hosts[min(i, len(hosts)-1)]}
 		if i > 0 && len(hosts) > 1 {
@@ -220,6 +218,13 @@ func (e *Engine) fresh(o Options) error {
 			if n.Ports, err = freePorts(ports, hosts); err != nil {
 				return err
 			}
+		}
+		if o.JMX { // which all nodes listen for on one host
+			port, err := freePorts(1, hosts)
+			if err != nil {
+				return err
+			}
+			n.Ports = slices.Concat(n.Ports[:ports], port)
 		}
 		e.state.Nodes = append(e.state.Nodes, n)
 	}

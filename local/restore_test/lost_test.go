@@ -210,9 +210,7 @@ func newSystem(t *testing.T) *system {
 	if err != nil {
 		t.Fatalf("This test needs the real engines. %v", err)
 	}
-	nodetool, err := w.engines[engines.Cassandra].Nodes[0].Nodetool()
-	check(t, err)
-	check(t, os.WriteFile(filepath.Join(bin, "nodetool"), fmt.Appendf(nil, "#!/bin/sh\nexec '%s' \"$@\"\n", strings.Join(nodetool, "' '")), 0o755))
+	nodetool(t, bin, w.engines[engines.Cassandra].Nodes[0])
 	w.path = bin + ":" + os.Getenv("PATH")
 	check(t, os.Mkdir(filepath.Join(w.dir, "backup"), 0o755))
 	return w
@@ -325,23 +323,37 @@ func block(t *testing.T, page, section string, n int) string {
 	return blocks[n]
 }
 
+// nodetool puts a program of that name, for one node, into a folder.
+func nodetool(t *testing.T, dir string, n *engines.Node) {
+	t.Helper()
+	argv, err := n.Nodetool()
+	check(t, err)
+	check(t, os.WriteFile(filepath.Join(dir, "nodetool"), fmt.Appendf(nil, "#!/bin/sh\nexec '%s' \"$@\"\n", strings.Join(argv, "' '")), 0o755))
+}
+
 // sh runs commands of a runbook, with the settings that it says they take, and returns what they say.
 func (w *system) sh(env []string, script string) string {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
+	settings := []string{"PATH=" + w.path,
+		"DSN=" + strings.TrimSuffix(w.engines[engines.Postgres].Addr(), "/postgres?sslmode=disable"),
+		"BACKUP=" + filepath.Join(w.dir, "backup"), "DATA=" + w.engines[engines.Cassandra].Nodes[0].Data(), "TAG=tonight",
+		"DB_CONN_STRING=" + w.engines[engines.Cassandra].Addr(), "DB_KEYSPACE=" + stack.Keyspace, "BANK_TIMEZONE=America/Toronto", "API=" + w.url}
+	out, err := sh(w.t.Context(), w.dir, append(settings, env...), script)
+	check(w.t, err)
+	return out
+}
+
+// sh runs commands of a runbook, which end at the first that fails.
+func sh(ctx context.Context, dir string, env []string, script string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
-	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), "PATH="+w.path,
-		"DSN="+strings.TrimSuffix(w.engines[engines.Postgres].Addr(), "/postgres?sslmode=disable"),
-		"BACKUP="+filepath.Join(w.dir, "backup"), "DATA="+w.engines[engines.Cassandra].Nodes[0].Data(), "TAG=tonight",
-		"DB_CONN_STRING="+w.engines[engines.Cassandra].Addr(), "DB_KEYSPACE="+stack.Keyspace, "BANK_TIMEZONE=America/Toronto", "API="+w.url)
-	cmd.Env = append(cmd.Env, env...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		w.t.Fatalf("%s\n%v\n%s", script, err, out)
+		err = fmt.Errorf("%s\n%w\n%s", script, err, out)
 	}
-	return string(out)
+	return string(out), err
 }
 
 // run runs a command of angelowl.
