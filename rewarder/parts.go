@@ -113,7 +113,10 @@ func (p *partTopic) readPartition(ctx context.Context, consumer sarama.Consumer,
 	var parts []rules.Part
 	for {
 		select {
-		case msg := <-reader.Messages():
+		case msg, ok := <-reader.Messages():
+			if !ok {
+				return errors.New("the reader has ended")
+			}
 			part, err := decodePart(msg)
 			if err != nil {
 				p.r.log.Error("a part of a rule set cannot be read", "topic", p.topic, "partition", partition, "offset", msg.Offset, "error", err)
@@ -130,7 +133,10 @@ func (p *partTopic) readPartition(ctx context.Context, consumer sarama.Consumer,
 			if last {
 				return nil
 			}
-		case err := <-reader.Errors():
+		case err, ok := <-reader.Errors():
+			if !ok {
+				return errors.New("the reader has ended")
+			}
 			return err
 		case <-ctx.Done():
 			return ctx.Err()

@@ -88,7 +88,9 @@ func (k *keptParts) PutParts(_ context.Context, parts []rules.Part) error {
 	return k.err
 }
 
-func (k *keptParts) send(ctx context.Context, parts []rules.Part) error { return k.PutParts(ctx, parts) }
+func (k *keptParts) send(ctx context.Context, parts []rules.Part) error {
+	return k.PutParts(ctx, parts)
+}
 
 func (k *keptParts) read(_ context.Context, take func([]rules.Part) error) error {
 	k.reads++
