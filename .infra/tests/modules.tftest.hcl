@@ -666,6 +666,10 @@ run "portal" {
     condition     = aws_lb_listener.this.protocol == "HTTPS" && aws_lb.this.drop_invalid_header_fields
     error_message = "The portal is had by TLS alone."
   }
+  assert {
+    condition     = aws_lb_target_group.this.stickiness[0].enabled
+    error_message = "A browser stays with one portal, or its session ends."
+  }
 }
 
 run "mail" {

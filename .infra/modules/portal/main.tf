@@ -59,6 +59,12 @@ resource "aws_lb_target_group" "this" {
     interval            = 10
     timeout             = 5
   }
+  # A refresh token is good once: of two portals that each use it the second ends the session. So a browser stays with one.
+  stickiness {
+    enabled         = true
+    type            = "lb_cookie"
+    cookie_duration = 86400
+  }
   tags = { Name = "${var.name}-portal" }
   lifecycle { create_before_destroy = true }
 }
