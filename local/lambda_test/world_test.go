@@ -234,13 +234,12 @@ func (w *world) refused(t *testing.T, f *rie.Function, event any, says string) {
 // logged fails unless the lambda logs in JSON, and something of it.
 func logged(t *testing.T, f *rie.Function, name, part string) {
 	t.Helper()
-	for line := range strings.Lines(f.Log()) {
+	if !f.Said(t.Context(), func(line string) bool {
 		var said struct{ Service, Msg, Level string }
-		if json.Unmarshal([]byte(line), &said) == nil && said.Service == name && said.Level != "" && strings.Contains(line, part) {
-			return
-		}
+		return json.Unmarshal([]byte(line), &said) == nil && said.Service == name && said.Level != "" && strings.Contains(line, part)
+	}) {
+		t.Errorf("it has logged nothing with %q as %s\n%s", part, name, f.Log())
 	}
-	t.Errorf("it has logged nothing with %q as %s\n%s", part, name, f.Log())
 }
 
 func raw(t *testing.T, event any) []byte {

@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -55,25 +56,30 @@ type Function struct {
 	url     string
 	timeout time.Duration
 	client  *http.Client
-	log     lockedBuffer
+	log     *lockedBuffer
 	turn    sync.Mutex
 }
 
 type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu    sync.Mutex
+	b     bytes.Buffer
+	wrote chan struct{} // closed at the next write
 }
+
+func newLockedBuffer() *lockedBuffer { return &lockedBuffer{wrote: make(chan struct{})} }
 
 func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	close(l.wrote)
+	l.wrote = make(chan struct{})
 	return l.b.Write(p)
 }
 
-func (l *lockedBuffer) String() string {
+func (l *lockedBuffer) get() (string, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.b.String()
+	return l.b.String(), l.wrote
 }
 
 // Start makes a lambda for a test, which ends with it. Where ANGELOWL_ENGINES=none says that there is nothing
@@ -84,7 +90,7 @@ func Start(t testing.TB, cfg Config) *Function {
 	// The emulator cannot say which port it was given, so each has an address of loopback's to itself.
 	host := net.IPv4(127, byte(1+rand.N(254)), byte(rand.N(256)), byte(1+rand.N(254))).String()
 	f := &Function{
-		url: "http://" + host + ":8080/2015-03-31/functions/function/invocations", timeout: cfg.Timeout,
+		url: "http://" + host + ":8080/2015-03-31/functions/function/invocations", timeout: cfg.Timeout, log: newLockedBuffer(),
 		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	cmd := exec.Command(name, "--runtime-interface-emulator-address", host+":8080", "--runtime-api-address", host+":9001", cfg.Program)
@@ -95,7 +101,7 @@ func Start(t testing.TB, cfg Config) *Function {
 	for k, v := range cfg.Env {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}
-	cmd.Stdout, cmd.Stderr = &f.log, &f.log
+	cmd.Stdout, cmd.Stderr = f.log, f.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("starting AWS's emulator: %v", err)
@@ -151,5 +157,27 @@ func (f *Function) Invoke(ctx context.Context, event []byte) (json.RawMessage, e
 	return answer(body)
 }
 
-// Log is what the program and the emulator have said.
-func (f *Function) Log() string { return f.log.String() }
+// Log is what the program and the emulator have said. An answer may be here before the last lines are.
+func (f *Function) Log() string {
+	said, _ := f.log.get()
+	return said
+}
+
+// Said waits until there is a line of the log that matches. It is false where none comes.
+func (f *Function) Said(ctx context.Context, matches func(line string) bool) bool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		said, wrote := f.log.get()
+		for line := range strings.Lines(said) {
+			if strings.HasSuffix(line, "\n") && matches(line) {
+				return true
+			}
+		}
+		select {
+		case <-wrote:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}

@@ -3,6 +3,7 @@
 package rie
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -76,8 +77,13 @@ func TestStart(t *testing.T) {
 		if got, err := f.Invoke(t.Context(), []byte(`"again"`)); err != nil || string(got) != `"again has 2 s"` {
 			t.Errorf("%s %v", got, err)
 		}
-		if !strings.Contains(f.Log(), "hello from us \n") {
+		if !f.Said(t.Context(), func(line string) bool { return line == "hello from us \n" }) {
 			t.Errorf("it said\n%s", f.Log())
+		}
+		none, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		if f.Said(none, func(string) bool { return false }) {
+			t.Error("what does not match is said")
 		}
 	})
 	if _, err := ended.Invoke(t.Context(), []byte(`"it"`)); err == nil {

@@ -26,3 +26,6 @@ func (*Function) Invoke(context.Context, []byte) (json.RawMessage, error) { retu
 
 // Log is never called.
 func (*Function) Log() string { return "" }
+
+// Said is never called.
+func (*Function) Said(context.Context, func(string) bool) bool { return false }
