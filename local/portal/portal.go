@@ -18,8 +18,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/angelowl-loyalties/app/loyalty/config"
 )
 
 // ErrMissing is a portal that cannot run on this machine. Its words say what is missing and what to do.
@@ -34,8 +32,6 @@ type Config struct {
 	Data     string // the folder that keeps the key of the portal's sessions
 	Timezone string // the bank's, IANA
 	Home     string // the bank's currency, ISO 4217
-
-	AddressKey config.Secret // the CLIENT_ADDRESS_KEY of profiler
 }
 
 // Built is a portal that was built, and the Node.js that runs it.
@@ -114,7 +110,6 @@ func (b *Built) Run(ctx context.Context, cfg Config, log *slog.Logger, ready fun
 		"PATH=" + os.Getenv("PATH"), "HOME=" + cfg.Data, "NODE_ENV=production", "NEXT_TELEMETRY_DISABLED=1",
 		"HOSTNAME=" + host, "PORT=" + port, "API_ORIGIN=" + cfg.API, "PORTAL_ORIGIN=" + cfg.Origin,
 		"UPLOAD_ORIGIN=" + cfg.Uploads, "PORTAL_SESSION_SECRET=" + key, "BANK_TIMEZONE=" + cfg.Timezone, "HOME_CURRENCY=" + cfg.Home,
-		"CLIENT_ADDRESS_KEY=" + cfg.AddressKey.Reveal(),
 	}
 	said := &words{log: log}
 	cmd.Stdout, cmd.Stderr = said, said

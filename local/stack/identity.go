@@ -97,8 +97,8 @@ func (s *Stack) startMail(ctx context.Context, log *slog.Logger) (mailer.Sender,
 // MailAddress is host:port of the mailbox, which takes mail by SMTP.
 func (s *Stack) MailAddress() string { return s.mail.Addr() }
 
-// ClientAddressKey is what the portal and profiler share.
-func (s *Stack) ClientAddressKey() config.Secret {
+// clientAddressKey is what profiler shares with a portal behind a proxy.
+func (s *Stack) clientAddressKey() config.Secret {
 	return config.NewSecret(hex.EncodeToString(s.dataKey.Subkey("client address")))
 }
 
@@ -135,7 +135,7 @@ func (s *Stack) startProfiler(ctx context.Context, g *errgroup.Group, n network,
 		return profiler.Run(ctx, profilerConfig, profiler.Deps{
 			Store: s.accounts, Etcd: s.Etcd, Listener: l, Internal: internal, Log: log, Clock: time.Now, Traces: s.Traces, DataKey: s.dataKey,
 			Identify: web.Bearer(signIn.Verifier()), SignIn: signIn, Public: signin.PublicRoutes, Passwords: passwords,
-			ClientAddress: web.ClientAddress{Key: s.ClientAddressKey()},
+			ClientAddress: web.ClientAddress{Key: s.clientAddressKey()},
 		})
 	})
 	return nil

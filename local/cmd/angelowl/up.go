@@ -224,7 +224,7 @@ func (u *up) startPortal(ctx context.Context, s *stack.Stack) (stop func()) {
 	opens := make(chan bool, 2)
 	go func() {
 		defer close(ended)
-		cfg := portal.Config{Listen: u.at, Origin: s.Portal, API: s.URL, Uploads: s.S3.Endpoint(), Data: s.Data, Timezone: s.Timezone.String(), Home: s.Home.String(), AddressKey: s.ClientAddressKey()}
+		cfg := portal.Config{Listen: u.at, Origin: s.Portal, API: s.URL, Uploads: s.S3.Endpoint(), Data: s.Data, Timezone: s.Timezone.String(), Home: s.Home.String()}
 		err := u.portal.Run(ctx, cfg, u.log.With("service", "portal"), func() { opens <- true })
 		if err != nil {
 			u.p.clear()
