@@ -25,6 +25,7 @@ import (
 
 	"github.com/angelowl-loyalties/app/local/samples"
 	"github.com/angelowl-loyalties/app/local/stack"
+	"github.com/angelowl-loyalties/app/local/wait"
 	"github.com/angelowl-loyalties/app/loyalty/token"
 )
 
@@ -262,14 +263,5 @@ func fetch(t *testing.T, client *http.Client, url string) string {
 // await waits until f holds.
 func await(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(limit)
-	for !f() {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
+	wait.Until(t, 20*time.Millisecond, limit, what, f)
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/angelowl-loyalties/app/local/etcd"
 	"github.com/angelowl-loyalties/app/local/kafka"
 	"github.com/angelowl-loyalties/app/local/pebble"
+	"github.com/angelowl-loyalties/app/local/wait"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
@@ -162,16 +163,7 @@ func (w *world) must(err error) {
 // eventually waits for something that another program does.
 func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
-	deadline := time.After(2 * time.Minute)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			w.t.Fatalf("waited in vain: %s", what)
-		}
-	}
+	wait.Until(w.t, 5*time.Millisecond, 2*time.Minute, what, f)
 }
 
 func (w *world) publish(kind rulebook.Kind, id string, version int64, rule any) int64 {

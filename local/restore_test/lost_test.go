@@ -22,6 +22,7 @@ import (
 	"github.com/angelowl-loyalties/app/local/ops"
 	"github.com/angelowl-loyalties/app/local/samples"
 	"github.com/angelowl-loyalties/app/local/stack"
+	"github.com/angelowl-loyalties/app/local/wait"
 	"github.com/angelowl-loyalties/app/loyalty/token"
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -654,16 +655,7 @@ func allCards(rows [][]byte) []string {
 
 func await(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(limit)
-	for !f() {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
+	wait.Until(t, 200*time.Millisecond, limit, what, f)
 }
 
 func read(t *testing.T, file string) []byte {

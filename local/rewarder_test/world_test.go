@@ -27,6 +27,7 @@ import (
 	"github.com/angelowl-loyalties/app/local/etcd"
 	"github.com/angelowl-loyalties/app/local/kafka"
 	"github.com/angelowl-loyalties/app/local/pebble"
+	"github.com/angelowl-loyalties/app/local/wait"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
@@ -198,16 +199,7 @@ func (w *world) must(err error) {
 // eventually waits for something that another program does.
 func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			w.t.Fatalf("waited in vain: %s", what)
-		}
-	}
+	wait.Until(w.t, 2*time.Millisecond, 30*time.Second, what, f)
 }
 
 // running is a rewarder.

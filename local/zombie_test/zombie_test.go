@@ -26,6 +26,7 @@ import (
 	"github.com/angelowl-loyalties/app/local/etcd"
 	"github.com/angelowl-loyalties/app/local/kafka"
 	"github.com/angelowl-loyalties/app/local/pebble"
+	"github.com/angelowl-loyalties/app/local/wait"
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
@@ -215,17 +216,7 @@ func (w *world) must(err error) {
 // await waits for something that another program does.
 func (w *world) await(what string, f func() bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			w.t.Fatalf("waited in vain for %s", what)
-		}
-	}
+	wait.Until(w.t, 5*time.Millisecond, time.Minute, what, f)
 }
 
 // member is a rewarder of this process.
