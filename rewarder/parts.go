@@ -43,9 +43,13 @@ func newPartTopic(r *rewarder, conf *sarama.Config) *partTopic {
 
 func (p *partTopic) send(ctx context.Context, parts []rules.Part) error {
 	msgs := make([]*sarama.ProducerMessage, len(parts))
+	z, err := gzip.NewWriterLevel(nil, gzip.BestSpeed) // an edit waits for it
+	if err != nil {
+		return err
+	}
 	for i, part := range parts {
 		var value bytes.Buffer
-		z := gzip.NewWriter(&value)
+		z.Reset(&value)
 		if _, err := z.Write(part.Data); err != nil {
 			return err
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/rulebook"
 	"github.com/angelowl-loyalties/app/loyalty/rules"
@@ -135,13 +137,14 @@ func (s *ruleSets) save(ctx context.Context, snap *rulebook.Snapshot) error {
 			parts = append(parts, p)
 		}
 	}
-	if err := s.store.PutParts(ctx, parts); err != nil {
-		return fmt.Errorf("storing rule set %s: %w", snap.Hash, err)
-	}
+	// At the same time: an edit waits for both.
+	var g errgroup.Group
+	g.Go(func() error { return s.store.PutParts(ctx, parts) })
 	if s.log != nil && len(parts) > 0 {
-		if err := s.log.send(ctx, parts); err != nil {
-			return fmt.Errorf("storing rule set %s: %w", snap.Hash, err)
-		}
+		g.Go(func() error { return s.log.send(ctx, parts) })
+	}
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("storing rule set %s: %w", snap.Hash, err)
 	}
 	s.stored = make(map[loyalty.Hash]bool, len(snap.Parts))
 	for _, p := range snap.Parts {
