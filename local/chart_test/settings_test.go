@@ -15,15 +15,17 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/angelowl-loyalties/app/local/engines"
 )
 
 // setting is what a program knows of one variable.
@@ -390,13 +392,11 @@ func launch(t *testing.T, bin string, env []string, args ...string) (said string
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := engines.FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	return strconv.Itoa(free[0])
 }
 
 // certificate returns a folder with ca.crt, tls.crt and tls.key.

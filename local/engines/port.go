@@ -21,6 +21,10 @@ import (
 // talks to itself.
 const lowPort, highPort = 12000, 32000
 
+// FreePorts finds ports on loopback for programs that a test starts. Nobody else who asks here is given them while this
+// process lives, and no connection gets one by chance, as it may one that was listened on and left.
+func FreePorts(n int) ([]int, error) { return freePorts(n, []string{"127.0.0.1"}) }
+
 // freePorts finds n ports that are free on all hosts.
 func freePorts(n int, hosts []string) ([]int, error) {
 	var ports []int
@@ -41,7 +45,7 @@ func freePorts(n int, hosts []string) ([]int, error) {
 	return nil, fmt.Errorf("finding free ports on %v: %w", hosts, last)
 }
 
-// reserve takes a port for an engine of this process, and returns false where another engine on this
+// reserve takes a port for this process, and returns false where another engine on this
 // machine, of this process or of another, has been given it: engines that start at the same time find
 // it free, since each takes seconds until it listens. What it takes it keeps for as long as the process
 // lives; by then an engine that goes on is listening.
