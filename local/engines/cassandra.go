@@ -40,8 +40,12 @@ func (cassandra) prepare(_ context.Context, e *Engine, n *Node) error {
 			return err
 		}
 	}
+	if err := n.keystore(); err != nil {
+		return err
+	}
 	return render(filepath.Join(n.dir, "cassandra.yaml"), "cassandra.yaml", map[string]any{
-		"Token": tokens[n.index], "Seeds": strings.Join(seeds, ","), "Host": n.host, "Port": n.ports[0], "StoragePort": n.ports[1],
+		"Secure": n.tls,
+		"Token":  tokens[n.index], "Seeds": strings.Join(seeds, ","), "Host": n.host, "Port": n.ports[0], "StoragePort": n.ports[1],
 		"Dir": n.dir, "Alone": len(e.Nodes) == 1,
 	})
 }
@@ -136,6 +140,14 @@ func (cassandra) ready(ctx context.Context, e *Engine, n *Node) error {
 	cfg.ProtoVersion = 4
 	cfg.DisableInitialHostLookup = true // this node alone is asked
 	cfg.NumConns = 1
+	if n.tls != nil {
+		conf, err := n.clientTLS()
+		if err != nil {
+			return err
+		}
+		cfg.SslOpts = &gocql.SslOptions{Config: conf}
+		cfg.Authenticator = gocql.PasswordAuthenticator{Username: "cassandra", Password: "cassandra"}
+	}
 	cfg.Logger = gocql.NewLogger(gocql.LogLevelNone) // what it says of a node that starts is known
 	session, err := cfg.CreateSession()
 	if err != nil {

@@ -83,7 +83,16 @@ type Options struct {
 	Detach bool
 	// JMX opens Cassandra's on loopback, to whoever is on this machine, for Nodetool.
 	JMX bool
+	// Secure has clients come over TLS, as a bank's engines do, and Kafka and Cassandra ask who they are: one
+	// certificate a node, good for its address. It is to be said at each start.
+	Secure []Certificate
 }
+
+// extraPort says whether a node has one port more: JMX's, or Kafka's for those who sign in.
+func (o Options) extraPort(k Kind) bool { return o.JMX || k == Kafka && len(o.Secure) > 0 }
+
+// Certificate is what a node shows to its clients: files in PEM.
+type Certificate struct{ Chain, Key, Authority string }
 
 // Engine is one engine, of one node or three. Its methods and those of its nodes may be called by
 // several goroutines; what starts or ends a node waits until another has started or ended it.
@@ -110,6 +119,7 @@ type Node struct {
 	host  string
 	ports []int
 	dir   string
+	tls   *Certificate // nil: without TLS
 	mu    sync.Mutex
 	child *child // nil where another process started it
 }
@@ -130,6 +140,9 @@ func Start(ctx context.Context, dir string, k Kind, o Options) (*Engine, error) 
 	}
 	if o.JMX && k != Cassandra {
 		return nil, fmt.Errorf("starting %s: JMX is Cassandra's", k)
+	}
+	if len(o.Secure) != 0 && len(o.Secure) != o.Nodes {
+		return nil, fmt.Errorf("starting %s: %d certificates are not one for each of %d nodes", k, len(o.Secure), o.Nodes)
 	}
 	e, err := start(ctx, dir, k, o)
 	if err != nil {
@@ -164,8 +177,8 @@ func start(ctx context.Context, dir string, k Kind, o Options) (*Engine, error) 
 		return nil, err
 	case len(e.state.Nodes) != o.Nodes:
 		return nil, fmt.Errorf("its data in %s are of %d nodes, and %d are asked for; use another folder", e.dir, len(e.state.Nodes), o.Nodes)
-	case o.JMX && len(e.state.Nodes[0].Ports) == e.engine.ports():
-		return nil, fmt.Errorf("its data in %s are of one without JMX; use another folder", e.dir)
+	case o.extraPort(k) && len(e.state.Nodes[0].Ports) == e.engine.ports():
+		return nil, fmt.Errorf("its data in %s are of one without JMX, or without users; use another folder", e.dir)
 	default:
 		if err := e.claim(); err != nil {
 			return nil, err
@@ -173,6 +186,9 @@ func start(ctx context.Context, dir string, k Kind, o Options) (*Engine, error) 
 	}
 	e.state.Detached, e.state.Owner = o.Detach, self()
 	e.join()
+	for i := range o.Secure {
+		e.Nodes[i].tls = &o.Secure[i]
+	}
 	return e, e.Start(ctx)
 }
 
@@ -219,7 +235,7 @@ func (e *Engine) fresh(o Options) error {
 				return err
 			}
 		}
-		if o.JMX { // which all nodes listen for on one host
+		if o.extraPort(e.Kind) { // JMX is listened for on one host
 			port, err := freePorts(1, hosts)
 			if err != nil {
 				return err

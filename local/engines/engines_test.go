@@ -69,7 +69,8 @@ func TestJMXIsOpenedWhereItIsAskedFor(t *testing.T) {
 		options         engines.Options
 	}{
 		{"another engine", "JMX is Cassandra's", t.TempDir(), engines.Kafka, engines.Options{JMX: true}},
-		{"data of one without", "without JMX; use another folder", without, engines.Cassandra, engines.Options{JMX: true}},
+		{"data of one without", "without JMX, or without users; use another folder", without, engines.Cassandra, engines.Options{JMX: true}},
+		{"certificates of other nodes", "2 certificates are not one for each of 1 nodes", t.TempDir(), engines.Etcd, engines.Options{Secure: make([]engines.Certificate, 2)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := engines.Start(t.Context(), c.dir, c.kind, c.options); err == nil || !strings.Contains(err.Error(), c.says) {

@@ -31,22 +31,37 @@ func (c etcd) command(e *Engine, n *Node) (command, error) {
 		cluster = append(cluster, name(i)+"=http://"+n.hostPort(1))
 	}
 	argv := []string{c.binary, "--name", name(n.index), "--data-dir", filepath.Join(n.dir, "data"),
-		"--listen-client-urls", "http://" + n.hostPort(0), "--advertise-client-urls", "http://" + n.hostPort(0),
+		"--listen-client-urls", n.url(), "--advertise-client-urls", n.url(),
 		"--listen-peer-urls", "http://" + n.hostPort(1), "--initial-advertise-peer-urls", "http://" + n.hostPort(1),
 		"--initial-cluster", strings.Join(cluster, ","), "--log-level", "warn"}
 	if len(e.Nodes) == 1 { // it elects itself; that need not take a second
 		argv = append(argv, "--heartbeat-interval", "10", "--election-timeout", "100")
 	}
+	if n.tls != nil {
+		argv = append(argv, "--cert-file", n.tls.Chain, "--key-file", n.tls.Key)
+	}
 	return command{argv: argv}, nil
 }
 
+// url is where clients reach a node of etcd.
+func (n *Node) url() string {
+	if n.tls != nil {
+		return "https://" + n.hostPort(0)
+	}
+	return "http://" + n.hostPort(0)
+}
+
 func (etcd) ready(ctx context.Context, _ *Engine, n *Node) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr+"/health", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.url()+"/health", nil)
+	if err != nil {
+		return err
+	}
+	conf, err := n.clientTLS()
 	if err != nil {
 		return err
 	}
 	r.Close = true
-	answer, err := (&http.Client{Timeout: 5 * time.Second}).Do(r)
+	answer, err := (&http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: conf}}).Do(r)
 	if err != nil {
 		return err
 	}

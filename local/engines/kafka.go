@@ -23,7 +23,7 @@ const clusterID = "QW5nZWxPd2xLYWZrYQAAAA"
 
 var directories = []string{"QW5nZWxPd2wAAAAAAAAAAQ", "QW5nZWxPd2wAAAAAAAAAAg", "QW5nZWxPd2wAAAAAAAAAAw"}
 
-func (kafka) ports() int           { return 2 } // the broker's, the controller's
+func (kafka) ports() int           { return 2 } // the broker's, the controller's; a third is for those who sign in
 func (kafka) stop() syscall.Signal { return syscall.SIGTERM }
 func (kafka) early(string) bool    { return false }
 
@@ -38,15 +38,23 @@ func (k kafka) prepare(ctx context.Context, e *Engine, n *Node) error {
 	}
 	data := filepath.Join(n.dir, "data")
 	conf := filepath.Join(n.dir, "server.properties")
+	var signedIn string
+	if n.tls != nil {
+		signedIn = n.SignedIn()
+	}
 	err := render(conf, "server.properties", map[string]any{
 		"ID": n.index + 1, "Data": data, "Quorum": strings.Join(quorum, ","),
 		"Broker": n.hostPort(0), "Controller": n.hostPort(1),
 		"Replicas": nodes, "InSync": nodes/2 + 1, "Alone": nodes == 1,
+		"Secure": n.tls, "SignedIn": signedIn, "Node": n.dir,
 	})
 	if err != nil {
 		return err
 	}
 	if err := copyConf(n.dir, "log4j2.properties"); err != nil {
+		return err
+	}
+	if err := n.keystore(); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(data, "meta.properties")); err == nil {
@@ -71,6 +79,22 @@ func (k kafka) command(e *Engine, n *Node) (command, error) {
 		heap = "256m"
 	}
 	return command{argv: append(k.jvm(n, heap), "kafka.Kafka", filepath.Join(n.dir, "server.properties"))}, nil
+}
+
+// SignedIn is where clients of a Kafka with Options.Secure reach a node over TLS and say who they are, by
+// SCRAM-SHA-512. At Addr they are the operator, who may do everything.
+func (n *Node) SignedIn() string { return n.hostPort(2) }
+
+// Command is the command line of one of Kafka's own commands, such as org.apache.kafka.tools.TopicCommand. Most are in
+// a jar that the broker does not need and that is not installed with it: kafka-tools, of the broker's version.
+func (n *Node) Command(class string, jars ...string) ([]string, error) {
+	k, ok := n.e.engine.(kafka)
+	if !ok {
+		return nil, fmt.Errorf("%s has no commands", n.e.Kind)
+	}
+	argv := k.jvm(n, "128m")
+	argv[len(argv)-1] = strings.Join(append(jars, argv[len(argv)-1]), string(os.PathListSeparator)) // the class path
+	return append(argv, class), nil
 }
 
 func (k kafka) jvm(n *Node, heap string) []string {

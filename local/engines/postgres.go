@@ -73,9 +73,27 @@ func (p postgres) command(_ *Engine, n *Node) (command, error) {
 	if err != nil {
 		return command{}, err
 	}
-	return command{user: user, argv: []string{filepath.Join(p.bin, "postgres"), "-D", filepath.Join(n.dir, "data"),
+	argv := []string{filepath.Join(p.bin, "postgres"), "-D", filepath.Join(n.dir, "data"),
 		"-c", "listen_addresses=" + n.host, "-p", strconv.Itoa(n.ports[0]), "-c", "unix_socket_directories=",
-		"-c", "max_connections=200", "-c", "shared_buffers=32MB"}}, nil
+		"-c", "max_connections=200", "-c", "shared_buffers=32MB"}
+	if n.tls != nil {
+		// It takes a key that is its own user's and nobody else may read.
+		chain, key := filepath.Join(n.dir, "data", "server.crt"), filepath.Join(n.dir, "data", "server.key")
+		for from, to := range map[string]string{n.tls.Chain: chain, n.tls.Key: key} {
+			b, err := os.ReadFile(from)
+			if err == nil {
+				err = os.WriteFile(to, b, 0o600)
+			}
+			if err == nil && user != nil {
+				err = os.Chown(to, user.uid, user.gid)
+			}
+			if err != nil {
+				return command{}, err
+			}
+		}
+		argv = append(argv, "-c", "ssl=on", "-c", "ssl_cert_file="+chain, "-c", "ssl_key_file="+key)
+	}
+	return command{user: user, argv: argv}, nil
 }
 
 func (postgres) ready(ctx context.Context, _ *Engine, n *Node) error {

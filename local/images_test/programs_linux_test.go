@@ -49,92 +49,7 @@ const patience = 12 * time.Minute
 func TestProgramsAsComposeStartsThem(t *testing.T) {
 	w := start(t)
 	w.up("seed")
-	merchant, user, admin, bank := w.as(token.Merchant), w.as(token.User), w.as(token.Admin), w.as(token.Bank)
-
-	t.Run("from POST /publish to GET /reward", func(t *testing.T) {
-		var me struct {
-			Data struct {
-				CreditCards []struct {
-					ID       string `json:"id"`
-					CardType string `json:"card_type"`
-					PAN      string `json:"card_pan"`
-				}
-			}
-		}
-		w.json(t, user, http.MethodGet, "/user/"+w.account(token.User).ID, nil, http.StatusOK, &me)
-		if len(me.Data.CreditCards) == 0 {
-			t.Fatal("the sample cardholder has no card of the example")
-		}
-		card := me.Data.CreditCards[0]
-		transaction := map[string]any{
-			"id": "abcdefab-cdef-4bcd-9fab-cdefabcdefab", "card_id": card.ID, "merchant": "Programs Apart", "mcc": 4722, "currency": "CAD",
-			"amount": json.Number("123.45"), "transaction_date": "2018-12-31", "card_pan": card.PAN, "card_type": card.CardType,
-		}
-		type reward struct {
-			Merchant string      `json:"merchant"`
-			Amount   json.Number `json:"reward_amount"`
-			Remarks  string      `json:"remarks"`
-		}
-		var tried struct{ Data reward }
-		w.json(t, admin, http.MethodPost, "/campaign/try", map[string]any{"transaction": transaction}, http.StatusOK, &tried)
-		if n, err := tried.Data.Amount.Float64(); err != nil || n <= 0 {
-			t.Fatalf("the transaction would earn nothing: %+v", tried.Data)
-		}
-		w.json(t, merchant, http.MethodPost, "/publish", transaction, http.StatusAccepted, nil)
-		var got reward
-		w.until(t, "the reward", func() bool {
-			var history struct{ Data []reward }
-			w.json(t, user, http.MethodGet, "/reward/"+card.ID+"?merchant=Programs+Apart", nil, http.StatusOK, &history)
-			if len(history.Data) == 0 {
-				return false
-			}
-			got = history.Data[0]
-			return true
-		})
-		if got != tried.Data {
-			t.Errorf("it earned %+v, and would have earned %+v", got, tried.Data)
-		}
-	})
-
-	t.Run("from a file of users to a mail with a first password", func(t *testing.T) {
-		const email = "nia.apart@person.example"
-		var put string
-		w.json(t, bank, http.MethodGet, "/user/presigned", nil, http.StatusOK, &put)
-		if !strings.HasPrefix(put, "http://"+w.address("cloud", 9000)+"/angelowl-users/") {
-			t.Fatalf("a browser of this machine cannot PUT to %s", put)
-		}
-		var file bytes.Buffer
-		rows := csv.NewWriter(&file)
-		_ = rows.WriteAll([][]string{
-			{"id", "first_name", "last_name", "phone", "email", "created_at", "updated_at", "card_id", "card_pan", "card_type"},
-			{"abcdefab-cdef-4bcd-8fab-cdefabcdefaa", "Nia", "Apart", "+6581234567", email, "", "", uuid.NewString(), "4111-1111-1111-1111", "scis_freedom"},
-		})
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, put, &file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "text/csv")
-		if status, said := w.send(t, req); status != http.StatusOK {
-			t.Fatalf("PUT: %d %s", status, said)
-		}
-		w.until(t, "the mail", func() bool {
-			var box struct{ Data []struct{ To []string } }
-			w.json(t, "", http.MethodGet, "/mail/mail.json", nil, http.StatusOK, &box)
-			return slices.ContainsFunc(box.Data, func(m struct{ To []string }) bool { return slices.Contains(m.To, email) })
-		})
-	})
-
-	t.Run("the example's file was read to its end, and reconciled", func(t *testing.T) {
-		w.until(t, "the report", func() bool {
-			var list struct {
-				Data []struct {
-					State string `json:"state"`
-				}
-			}
-			w.json(t, bank, http.MethodGet, "/upload?kind=spend", nil, http.StatusOK, &list)
-			return len(list.Data) == 1 && list.Data[0].State == "reconciled"
-		})
-	})
+	w.works(t)
 
 	// What a deployment tries of each lambda before anybody else may call it.
 	smokes, err := filepath.Glob(filepath.Join(root, ".github/smoke/*.json"))
@@ -178,6 +93,101 @@ func TestProgramsAsComposeStartsThem(t *testing.T) {
 	})
 }
 
+// works goes through each program once, in the example's data.
+func (w *world) works(t *testing.T) {
+	t.Run("from POST /publish to GET /reward", w.published)
+	t.Run("from a file of users to a mail with a first password", w.users)
+	t.Run("the example's file was read to its end, and reconciled", w.reconciled)
+}
+
+func (w *world) published(t *testing.T) {
+	merchant, user, admin := w.as(token.Merchant), w.as(token.User), w.as(token.Admin)
+	var me struct {
+		Data struct {
+			CreditCards []struct {
+				ID       string `json:"id"`
+				CardType string `json:"card_type"`
+				PAN      string `json:"card_pan"`
+			}
+		}
+	}
+	w.json(t, user, http.MethodGet, "/user/"+w.account(token.User).ID, nil, http.StatusOK, &me)
+	if len(me.Data.CreditCards) == 0 {
+		t.Fatal("the sample cardholder has no card of the example")
+	}
+	card := me.Data.CreditCards[0]
+	transaction := map[string]any{
+		"id": "abcdefab-cdef-4bcd-9fab-cdefabcdefab", "card_id": card.ID, "merchant": "Programs Apart", "mcc": 4722, "currency": "CAD",
+		"amount": json.Number("123.45"), "transaction_date": "2018-12-31", "card_pan": card.PAN, "card_type": card.CardType,
+	}
+	type reward struct {
+		Merchant string      `json:"merchant"`
+		Amount   json.Number `json:"reward_amount"`
+		Remarks  string      `json:"remarks"`
+	}
+	var tried struct{ Data reward }
+	w.json(t, admin, http.MethodPost, "/campaign/try", map[string]any{"transaction": transaction}, http.StatusOK, &tried)
+	if n, err := tried.Data.Amount.Float64(); err != nil || n <= 0 {
+		t.Fatalf("the transaction would earn nothing: %+v", tried.Data)
+	}
+	w.json(t, merchant, http.MethodPost, "/publish", transaction, http.StatusAccepted, nil)
+	var got reward
+	w.until(t, "the reward", func() bool {
+		var history struct{ Data []reward }
+		w.json(t, user, http.MethodGet, "/reward/"+card.ID+"?merchant=Programs+Apart", nil, http.StatusOK, &history)
+		if len(history.Data) == 0 {
+			return false
+		}
+		got = history.Data[0]
+		return true
+	})
+	if got != tried.Data {
+		t.Errorf("it earned %+v, and would have earned %+v", got, tried.Data)
+	}
+}
+
+func (w *world) users(t *testing.T) {
+	bank := w.as(token.Bank)
+	const email = "nia.apart@person.example"
+	var put string
+	w.json(t, bank, http.MethodGet, "/user/presigned", nil, http.StatusOK, &put)
+	if !strings.HasPrefix(put, "http://"+w.address("cloud", 9000)+"/angelowl-users/") {
+		t.Fatalf("a browser of this machine cannot PUT to %s", put)
+	}
+	var file bytes.Buffer
+	rows := csv.NewWriter(&file)
+	_ = rows.WriteAll([][]string{
+		{"id", "first_name", "last_name", "phone", "email", "created_at", "updated_at", "card_id", "card_pan", "card_type"},
+		{"abcdefab-cdef-4bcd-8fab-cdefabcdefaa", "Nia", "Apart", "+6581234567", email, "", "", uuid.NewString(), "4111-1111-1111-1111", "scis_freedom"},
+	})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, put, &file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "text/csv")
+	if status, said := w.send(t, req); status != http.StatusOK {
+		t.Fatalf("PUT: %d %s", status, said)
+	}
+	w.until(t, "the mail", func() bool {
+		var box struct{ Data []struct{ To []string } }
+		w.json(t, "", http.MethodGet, "/mail/mail.json", nil, http.StatusOK, &box)
+		return slices.ContainsFunc(box.Data, func(m struct{ To []string }) bool { return slices.Contains(m.To, email) })
+	})
+}
+
+func (w *world) reconciled(t *testing.T) {
+	bank := w.as(token.Bank)
+	w.until(t, "the report", func() bool {
+		var list struct {
+			Data []struct {
+				State string `json:"state"`
+			}
+		}
+		w.json(t, bank, http.MethodGet, "/upload?kind=spend", nil, http.StatusOK, &list)
+		return len(list.Data) == 1 && list.Data[0].State == "reconciled"
+	})
+}
+
 // contains is jq's, as the workflow asks it, for null and objects.
 func contains(is, want any) bool {
 	all, ok := want.(map[string]any)
@@ -205,19 +215,14 @@ type world struct {
 	ports     map[string]int // by network and port of docker-compose.yml
 	password  string         // PostgreSQL's
 	superuser string
+	settings  map[string]map[string]string // by service, in place of docker-compose.yml's; "" is none
 	processes map[string]*process
 	done      map[string]bool
 	client    *http.Client
 }
 
 func start(t *testing.T) *world {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	p := project(t)
-	w := &world{
-		t: t, ctx: ctx, project: p, images: built(p), rie: rie.Emulator(t), dir: t.TempDir(), engines: map[string]string{}, ports: map[string]int{},
-		processes: map[string]*process{}, done: map[string]bool{}, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
-	}
+	w := newWorld(t)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for kind, service := range map[engines.Kind]string{engines.Kafka: "kafka:9092", engines.Cassandra: "cassandra:9042", engines.Etcd: "etcd:2379", engines.Postgres: "postgres:5432"} {
@@ -237,14 +242,28 @@ func start(t *testing.T) *world {
 			w.engines[service] = addr
 		})
 	}
-	for _, name := range slices.Sorted(maps.Keys(w.images)) {
-		program(t, w.images[name])
-	}
+	w.build()
 	wg.Wait()
 	if t.Failed() || len(w.engines) != 4 {
 		t.FailNow()
 	}
 	return w
+}
+
+func newWorld(t *testing.T) *world {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	p := project(t)
+	return &world{
+		t: t, ctx: ctx, project: p, images: built(p), rie: rie.Emulator(t), dir: t.TempDir(), engines: map[string]string{}, ports: map[string]int{},
+		processes: map[string]*process{}, done: map[string]bool{}, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+	}
+}
+
+func (w *world) build() {
+	for _, name := range slices.Sorted(maps.Keys(w.images)) {
+		program(w.t, w.images[name])
+	}
 }
 
 // network is the service in whose network another is.
@@ -259,14 +278,11 @@ func (w *world) network(service string) string {
 func (w *world) port(network string, port int) int {
 	key := fmt.Sprint(network, ":", port)
 	if w.ports[key] == 0 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		free, err := engines.FreePorts(1)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		w.ports[key] = l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
-			w.t.Fatal(err)
-		}
+		w.ports[key] = free[0]
 	}
 	return w.ports[key]
 }
@@ -345,8 +361,13 @@ func (w *world) command(service string, command []string) *exec.Cmd {
 	cmd.Dir = w.t.TempDir()
 	cmd.Env = []string{} // nothing of this machine's
 	for name, value := range w.project.Services[service].Environment {
-		if value != nil {
+		if _, ours := w.settings[service][name]; value != nil && !ours {
 			cmd.Env = append(cmd.Env, name+"="+w.here(service, name, *value))
+		}
+	}
+	for name, value := range w.settings[service] {
+		if value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
 		}
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
