@@ -26,6 +26,7 @@ import (
 	"github.com/angelowl-loyalties/app/local/engines"
 	"github.com/angelowl-loyalties/app/local/engines/enginestest"
 	"github.com/angelowl-loyalties/app/local/etcd"
+	"github.com/angelowl-loyalties/app/local/wait"
 	"github.com/angelowl-loyalties/app/loyalty/profile/profiletest"
 	"github.com/angelowl-loyalties/app/loyalty/token"
 )
@@ -318,9 +319,10 @@ func migrated(t *testing.T, bin string, member *etcd.Server) {
 	for answer := ""; !strings.Contains(answer, "it waits for the database"); {
 		answer = p.until(503, "GET", "/health", "")
 	}
-	if !strings.Contains(p.log.String(), "the program's command migrate brings it up to date") {
-		t.Error("it does not say what it waits for")
-	}
+	// Its answer may be here before its log is.
+	wait.Until(t, 10*time.Millisecond, time.Minute, "it says what it waits for", func() bool {
+		return strings.Contains(p.log.String(), "the program's command migrate brings it up to date")
+	})
 	for _, again := range []string{"first", "again"} {
 		cmd := osexec.CommandContext(t.Context(), bin, "migrate")
 		cmd.Env = []string{"DB_CONN_STRING=" + dsn} // of all settings the database's alone
