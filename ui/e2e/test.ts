@@ -99,6 +99,7 @@ export async function signIn(request: APIRequestContext, { email, password }: { 
 
 /** accessible looks for violations of WCAG 2.2 A and AA in the page as it is now, whatever is open. */
 export async function accessible(page: Page) {
+  await expect(page).toHaveTitle(/./); // for a moment of a change of page there is none: Next.js takes the old one off first
   const found = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
   expect(found.violations.map((v) => `${v.id}: ${v.help}\n  ${v.nodes.map((n) => n.html).join("\n  ")}`)).toEqual([]);
 }
