@@ -68,9 +68,9 @@ func TestProgramsWithUsersOfTheirOwn(t *testing.T) {
 	if os.Getenv("ANGELOWL_LONG") == "" {
 		t.Skip("SKIPPED without ANGELOWL_LONG=1: three nodes of Cassandra take their time to start, and etcdctl to be built")
 	}
-	for _, name := range []string{"psql", "jq", "openssl"} {
+	for _, name := range []string{"psql", "jq", "openssl", "mvn"} {
 		if _, err := exec.LookPath(name); err != nil {
-			t.Fatalf("%v; install it (Debian and Ubuntu: apt-get install postgresql-client jq openssl)", err)
+			t.Fatalf("%v; install it (Debian and Ubuntu: apt-get install postgresql-client jq openssl maven)", err)
 		}
 	}
 	w := newWorld(t)
@@ -126,7 +126,6 @@ type bank struct {
 	env      []string
 	endpoint string // moto's
 	python   string
-	certs    map[string]engines.Certificate // by the secret's name
 	kafka    *engines.Engine
 	node     map[engines.Kind]*engines.Engine
 	postgres struct{ host, port string }
@@ -134,15 +133,12 @@ type bank struct {
 
 func newBank(t *testing.T, w *world) *bank {
 	endpoint := moto.Start(t)
-	b := &bank{t: t, w: w, dir: t.TempDir(), endpoint: endpoint, python: pyvenv.For(t, "operator", 10, operatorTools), certs: map[string]engines.Certificate{}}
+	b := &bank{t: t, w: w, dir: t.TempDir(), endpoint: endpoint, python: pyvenv.For(t, "operator", 10, operatorTools)}
 	build := exec.CommandContext(w.ctx, "go", "build", "-o", b.dir+"/", "go.etcd.io/etcd/etcdctl/v3")
 	build.Dir = filepath.Join(root, ".ci/etcdctl")
 	build.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building etcdctl: %v\n%s", err, said)
-	}
-	if err := os.Rename(filepath.Join(b.dir, "v3"), filepath.Join(b.dir, "etcdctl")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.Fatal(err)
 	}
 	b.env = []string{
 		"NAME=" + deployment, "AWS_ENDPOINT_URL=" + endpoint, "AWS_DEFAULT_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
