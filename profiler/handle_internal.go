@@ -95,7 +95,7 @@ func (s *service) putRows(c *gin.Context) {
 		return
 	}
 	var errs loyalty.FieldErrors
-	source := line(&errs, "source", body.Source)
+	source := parseSource(&errs, body.Source)
 	switch {
 	case len(body.Rows) == 0:
 		errs.Add("", missing("rows"))
@@ -116,6 +116,17 @@ func (s *service) putRows(c *gin.Context) {
 		return
 	}
 	web.Data(c, http.StatusOK, answer)
+}
+
+// parseSource reads what rows come from: words, and at their end it may be the UUID of an upload, whose
+// digits may pass for a card number's.
+func parseSource(errs *loyalty.FieldErrors, s string) string {
+	s = strings.TrimSpace(s)
+	at := strings.LastIndexByte(s, ' ') + 1
+	if id, err := loyalty.ParseUUID(s[at:]); err == nil {
+		return strings.TrimSpace(line(errs, "source", s[:at]) + " " + id.String())
+	}
+	return line(errs, "source", s)
 }
 
 func (s *service) enterRows(c *gin.Context, who string, raw []json.RawMessage) (out RowsItem, err error) {

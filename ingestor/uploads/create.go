@@ -19,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
-	"github.com/google/uuid"
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/token"
@@ -116,11 +115,11 @@ func (h *Handler) create(ctx context.Context, e *events.APIGatewayProxyRequest, 
 
 // begin makes an upload, and keeps who asked for it.
 func (h *Handler) begin(ctx context.Context, r *upload.Request, caller *token.Claims) (*Created, error) {
-	id, err := uuid.NewV7() // by which uploads of one second are in order
+	id, err := upload.NewID()
 	if err != nil {
 		return nil, fmt.Errorf("making an id: %w", err)
 	}
-	r.Upload, r.Key = id.String(), upload.Key(r.Kind, id.String())
+	r.Upload, r.Key = id, upload.Key(r.Kind, id)
 	r.By, r.Role, r.At = caller.Subject, string(caller.Role), h.deps.Clock().UTC().Truncate(time.Millisecond)
 	c := &Created{ID: r.Upload, Headers: map[string]string{"Content-Type": contentType}}
 	bucket := h.bucket(r.Kind)

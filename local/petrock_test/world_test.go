@@ -274,10 +274,11 @@ func (r wrapped) Ask(ctx context.Context, user uuid.UUID) error {
 	})
 }
 
-// put uploads a file of users and returns its key.
+// put uploads a file of users and returns its key. The digits of its id pass for those of a card number,
+// as those of one UUID in some hundreds do.
 func (w *world) put(name string, body []byte) string {
 	w.t.Helper()
-	key := "users/" + uuid.NewString() + ".csv"
+	key := "users/aaaa4112-1119-4111-8111" + uuid.NewString()[23:] + ".csv"
 	_, err := w.s3.Client().PutObject(w.t.Context(), &awss3.PutObjectInput{
 		Bucket: aws.String(bucket), Key: &key, Body: bytes.NewReader(body), Metadata: map[string]string{"filename": name},
 	})

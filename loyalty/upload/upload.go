@@ -35,6 +35,22 @@ const (
 // Valid says whether it is one of the above.
 func (k Kind) Valid() bool { return k == Spend || k == Users }
 
+// NewID is the id of a new upload: a UUIDv7, by which uploads of one second are in order, and one that
+// nobody takes for a card number, which logs and reports would star.
+func NewID() (string, error) { return newID(uuid.NewV7) }
+
+func newID(random func() (uuid.UUID, error)) (string, error) {
+	for {
+		id, err := random()
+		if err != nil {
+			return "", err
+		}
+		if s := id.String(); loyalty.StarPANs(s) == s {
+			return s, nil
+		}
+	}
+}
+
 // Key is the key of a new upload in the bucket of its kind.
 func Key(k Kind, id string) string { return string(k) + "/" + id + ".csv" }
 

@@ -3,10 +3,34 @@ package upload
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math/big"
 	"strings"
 	"testing"
+
+	"github.com/angelowl-loyalties/app/loyalty"
+	"github.com/google/uuid"
 )
+
+func TestTheIDOfAnUploadIsNeverStarred(t *testing.T) {
+	card, good := uuid.MustParse("aaaa4112-1119-4111-8111-aaaaaaaaaaaa"), uuid.MustParse("019abcde-9e6b-7a43-8d6a-0d3c5b9f1a11")
+	if s := card.String(); loyalty.StarPANs(s) == s {
+		t.Fatal("this is no card number: the test tries nothing")
+	}
+	made := []uuid.UUID{card, card, good}
+	if got, err := newID(func() (uuid.UUID, error) { id := made[0]; made = made[1:]; return id, nil }); got != good.String() || err != nil {
+		t.Errorf("the id is %s, %v", got, err)
+	}
+	broken := errors.New("no random numbers")
+	if got, err := newID(func() (uuid.UUID, error) { return uuid.UUID{}, broken }); got != "" || !errors.Is(err, broken) {
+		t.Errorf("without random numbers the id is %q, %v", got, err)
+	}
+	first, err := NewID()
+	second, err2 := NewID()
+	if id, parseErr := uuid.Parse(first); err != nil || err2 != nil || parseErr != nil || id.Version() != 7 || first >= second {
+		t.Errorf("%s, then %s: %v, %v, %v", first, second, err, err2, parseErr)
+	}
+}
 
 func TestParseControl(t *testing.T) {
 	for name, c := range map[string]struct{ in, want, wrong string }{
