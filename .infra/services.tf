@@ -46,12 +46,11 @@ locals {
     api         = { origin = module.gateway.origin }
     keys        = { kms = module.keys.token_key_arns }
     mail        = { from = var.mail_from, ses = { region = var.region, configurationSet = module.mail.configuration_set } }
-    # Pods find one another by their names within the cluster, where the nodes' network cards encrypt.
-    postgres  = { host = module.postgres.address, ca = { configMap = "postgres-ca" } }
-    etcd      = { endpoints = module.etcd.endpoints, ca = { configMap = "engines-ca" } }
-    kafka     = { brokers = split(",", module.kafka.brokers), partitions = var.kafka.partitions }
-    cassandra = { nodes = module.cassandra.hosts, ca = { configMap = "engines-ca" }, localDC = var.region }
-    keda      = { secret = "keda-kafka" }
+    postgres    = { host = module.postgres.address, ca = { configMap = "postgres-ca" } }
+    etcd        = { endpoints = module.etcd.endpoints, ca = { configMap = "engines-ca" } }
+    kafka       = { brokers = split(",", module.kafka.brokers), partitions = var.kafka.partitions }
+    cassandra   = { nodes = module.cassandra.hosts, ca = { configMap = "engines-ca" }, localDC = var.region }
+    keda        = { secret = "keda-kafka" }
     # Behind an NLB, which goes on sending for that long.
     shutdown = { delay = 45 }
     networkPolicy = {

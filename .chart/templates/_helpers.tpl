@@ -1,7 +1,7 @@
 {{- define "angelowl.name" -}}{{ required "service is needed: -f values/SERVICE.yaml" .Values.service }}{{- end }}
 
 {{- /* Whether the release is a program's. */}}
-{{- define "angelowl.program" -}}{{ if not (has .Values.service (list "monitoring" "secrets")) }}true{{ end }}{{- end }}
+{{- define "angelowl.program" -}}{{ if not (has .Values.service (list "certificates" "monitoring" "secrets")) }}true{{ end }}{{- end }}
 
 {{- define "angelowl.labels" -}}
 {{ include "angelowl.selector" . }}
@@ -37,6 +37,9 @@ app.kubernetes.io/component: server
 {{- /* The certificates that are mounted, as NAME: {configMap or secret}, of the sections in the second of the list. */}}
 {{- define "angelowl.certificates" -}}
 {{- $root := index . 0 }}
+{{- if and $root.Values.tls.enabled (has "own" (index . 1)) }}
+own-certificate: {{ dict "secret" (include "angelowl.tlsSecret" $root) | toJson }}
+{{- end }}
 {{- range $name := index . 1 }}
 {{- if has $name $root.Values.uses }}
 {{- $section := ternary $root.Values.mail.smtp (get $root.Values $name) (eq $name "mail") }}
@@ -49,7 +52,7 @@ app.kubernetes.io/component: server
 {{- end }}
 {{- end }}
 {{- end }}
-{{- define "angelowl.connections" -}}postgres etcd kafka cassandra mail{{- end }}
+{{- define "angelowl.connections" -}}own postgres etcd kafka cassandra mail{{- end }}
 {{- define "angelowl.databases" -}}postgres cassandra{{- end }}
 
 {{- define "angelowl.postgres" -}}
@@ -62,6 +65,17 @@ app.kubernetes.io/component: server
 {{- if $p.ca }}{{ $query = printf "%s&sslrootcert=/etc/certificates/postgres-ca/ca.crt" $query }}{{ end }}
 {{- if gt (len $hosts) 1 }}{{ $query = printf "%s&target_session_attrs=read-write" $query }}{{ end }}
 {{- printf "postgres://%s/%s?%s" (join "," $hosts) ($p.database | default .Values.service) $query }}
+{{- end }}
+
+{{- /* TLS of the program's own ports. */}}
+{{- define "angelowl.scheme" -}}{{ ternary "https" "http" .Values.tls.enabled }}{{- end }}
+{{- define "angelowl.tlsSecret" -}}{{ .Values.tls.secret | default (printf "%s-tls" .Values.service) }}{{- end }}
+
+{{- define "angelowl.profilerEndpoint" -}}
+{{ .Values.profiler.endpoint | default (printf "%s://profiler:8080" (include "angelowl.scheme" .)) }}
+{{- end }}
+{{- define "angelowl.profilerInternalEndpoint" -}}
+{{ .Values.profiler.internalEndpoint | default (printf "%s://profiler-internal:8081" (include "angelowl.scheme" .)) }}
 {{- end }}
 
 {{- /* The settings of the program's own database; a migration needs no others. */}}
@@ -98,6 +112,10 @@ PORT: {{ int $v.ports.public | quote }}
 {{- if $v.ports.internal }}
 INTERNAL_PORT: {{ int $v.ports.internal | quote }}
 {{- end }}
+{{- if $v.tls.enabled }}
+TLS_CERT_FILE: /etc/certificates/own-certificate/tls.crt
+TLS_KEY_FILE: /etc/certificates/own-certificate/tls.key
+{{- end }}
 {{- if has "currency" $v.uses }}
 HOME_CURRENCY: {{ $v.bank.homeCurrency | quote }}
 {{- end }}
@@ -116,11 +134,14 @@ JWT_ISSUER: {{ $v.tokens.issuer | quote }}
 JWT_AUDIENCE: {{ $v.tokens.audience | quote }}
 {{- end }}
 {{- if has "tokens" $v.uses }}
-JWKS_URL: {{ printf "%s/.well-known/jwks.json" $v.profiler.endpoint | quote }}
+JWKS_URL: {{ printf "%s/.well-known/jwks.json" (include "angelowl.profilerEndpoint" .) | quote }}
 {{- end }}
 {{- if has "profiler" $v.uses }}
-PROFILER_ENDPOINT: {{ $v.profiler.endpoint | quote }}
-PROFILER_INTERNAL_ENDPOINT: {{ $v.profiler.internalEndpoint | quote }}
+PROFILER_ENDPOINT: {{ include "angelowl.profilerEndpoint" . | quote }}
+PROFILER_INTERNAL_ENDPOINT: {{ include "angelowl.profilerInternalEndpoint" . | quote }}
+{{- if $v.tls.enabled }}
+PROFILER_CA_FILE: /etc/certificates/own-certificate/ca.crt
+{{- end }}
 {{- end }}
 {{- if has "keys" $v.uses }}
 JWT_KMS_KEY_ID: {{ join "," $v.keys.kms | required "keys.kms is needed: pods share no file of keys" | quote }}
@@ -251,6 +272,7 @@ capabilities: {drop: [ALL]}
 httpGet:
   path: {{ index . 1 }}
   port: public
+  scheme: {{ include "angelowl.scheme" (index . 0) | upper }}
 {{- with index . 0 }}
 {{- if eq .Values.service "ui" }}
   httpHeaders: [{name: Host, value: {{ (urlParse .Values.portal.origin).host | quote }}}]

@@ -483,6 +483,10 @@ run "balancer" {
     error_message = "The load balancer is internal, and TLS alone."
   }
   assert {
+    condition     = alltrue([for g in aws_lb_target_group.this : g.protocol == "TLS" && g.health_check[0].protocol == "HTTPS"])
+    error_message = "Pods are spoken to by TLS, and asked how they are, too."
+  }
+  assert {
     condition     = output.hosts["profiler"] == "profiler.internal.bank.example:8443"
     error_message = "The name is one that the certificate is for."
   }
@@ -665,6 +669,10 @@ run "portal" {
   assert {
     condition     = aws_lb_listener.this.protocol == "HTTPS" && aws_lb.this.drop_invalid_header_fields
     error_message = "The portal is had by TLS alone."
+  }
+  assert {
+    condition     = aws_lb_target_group.this.protocol == "HTTPS" && aws_lb_target_group.this.health_check[0].protocol == "HTTPS"
+    error_message = "The portal's pods are spoken to by TLS, and asked how they are, too."
   }
   assert {
     condition     = aws_lb_target_group.this.stickiness[0].enabled

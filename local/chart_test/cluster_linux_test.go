@@ -300,8 +300,6 @@ func (c *cluster) do(method, path string, body any) (object, error) {
 	return got, nil
 }
 
-const namespace = "angelowl"
-
 // where is the path of all of a kind.
 func (c *cluster) where(o object) string {
 	c.t.Helper()
@@ -507,11 +505,30 @@ func (c *cluster) missing(pod object) (out []string) {
 		if name := text(v, "configMap", "name"); name != "" {
 			needs("ConfigMap", name, "ca.crt")
 		}
-		if name := text(v, "secret", "secretName"); name != "" {
+		// A certificate's is made by cert-manager, and the kubelet waits for it. Helm makes the certificate at the same time.
+		if name := text(v, "secret", "secretName"); name != "" && !c.promised(name) {
 			needs("Secret", name)
 		}
 	}
 	return slices.Compact(out)
+}
+
+// promised says whether there is a certificate, or is in a moment, of which cert-manager makes the Secret of a name.
+func (c *cluster) promised(secret string) bool {
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		got, err := c.do(http.MethodGet, c.where(object{"apiVersion": "cert-manager.io/v1", "kind": "Certificate"}), nil)
+		if err == nil && slices.ContainsFunc(list(got, "items"), func(o any) bool { return text(o, "spec", "secretName") == secret }) {
+			return true
+		}
+		select {
+		case <-c.t.Context().Done():
+			return true // it is not looked at any more
+		case <-time.After(50 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
 }
 
 // whole is a whole number of an answer's.

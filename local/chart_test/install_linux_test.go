@@ -73,6 +73,8 @@ func TestCluster(t *testing.T) {
 	said, err := install(t, "operator", "secrets", values(t, "secrets", "production")...)
 	must(t, said, err)
 	c.makeSecrets()
+	said, err = install(t, "operator", "certificates", values(t, "certificates", "production")...)
+	must(t, said, err)
 
 	if !t.Run("a first install whose pods are never ready leaves nothing", func(t *testing.T) {
 		before := c.left()
@@ -211,7 +213,7 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	t.Run("uninstall", func(t *testing.T) {
-		for _, release := range append(slices.Clone(order), "monitoring", "secrets") {
+		for _, release := range append(slices.Clone(order), "monitoring", "secrets", "certificates") {
 			said, err := c.helm(t, "delivery", "uninstall", release, "--wait", "--timeout", "3m")
 			must(t, said, err)
 		}

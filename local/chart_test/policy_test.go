@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -145,6 +146,133 @@ func selects(objects []object, kind string, workload object, path ...any) (n int
 		}
 	}
 	return n
+}
+
+// encrypted is what is wrong with the encryption of a program's ports: who asks there, and by which name.
+func encrypted(objects []object) (wrong []string) {
+	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	made := map[string][]string{} // the names of a certificate, by its Secret
+	settings := map[string]any{}
+	for _, o := range objects {
+		switch o.kind() {
+		case "Certificate":
+			var hosts []string
+			for _, name := range list(o, "spec", "dnsNames") {
+				hosts = append(hosts, name.(string))
+			}
+			made[text(o, "spec", "secretName")] = hosts
+		case "ConfigMap":
+			maps.Copy(settings, at(o, "data").(map[string]any))
+		}
+	}
+	for name, value := range settings {
+		// Traces go to a collector, which is not one of ours.
+		if s, _ := value.(string); strings.HasPrefix(s, "http://") && name != "OTEL_EXPORTER_OTLP_ENDPOINT" {
+			complain("%s is %s", name, s)
+		}
+	}
+	for _, o := range objects {
+		switch o.kind() {
+		case "Deployment", "StatefulSet":
+			spec := at(o, "spec", "template", "spec")
+			container := at(spec, "containers", 0)
+			folders := map[string]string{} // Secrets by where they are
+			for _, m := range list(container, "volumeMounts") {
+				for _, v := range list(spec, "volumes") {
+					if text(v, "name") == text(m, "name") {
+						folders[text(m, "mountPath")] = text(v, "secret", "secretName")
+					}
+				}
+			}
+			for _, name := range []string{"TLS_CERT_FILE", "TLS_KEY_FILE"} {
+				file, _ := settings[name].(string)
+				if secret := folders[path.Dir(file)]; made[secret] == nil {
+					complain("%s: %s is %q, which is of no certificate that is made", o.id(), name, file)
+				}
+			}
+			for _, probe := range []string{"startupProbe", "readinessProbe", "livenessProbe"} {
+				if text(container, probe, "httpGet", "scheme") != "HTTPS" {
+					complain("%s: its %s is not encrypted", o.id(), probe)
+				}
+			}
+		case "Service":
+			for _, port := range list(o, "spec", "ports") {
+				if text(port, "appProtocol") != "https" {
+					complain("%s: its port is %s", o.id(), text(port, "appProtocol"))
+				}
+			}
+			for _, host := range []string{o.name(), o.name() + "." + namespace, o.name() + "." + namespace + ".svc"} {
+				if !slices.ContainsFunc(slices.Collect(maps.Values(made)), func(hosts []string) bool { return slices.Contains(hosts, host) }) {
+					complain("%s: no certificate is for %s", o.id(), host)
+				}
+			}
+		case "PodMonitor":
+			for _, e := range list(o, "spec", "podMetricsEndpoints") {
+				secret, host := text(e, "tlsConfig", "ca", "secret", "name"), text(e, "tlsConfig", "serverName")
+				if text(e, "scheme") != "https" || !slices.Contains(made[secret], host) {
+					complain("%s: Prometheus does not ask by the certificate %s of %s", o.id(), secret, host)
+				}
+			}
+		case "BackendTLSPolicy":
+			if secret := text(o, "spec", "validation", "caCertificateRefs", 0, "name"); !slices.Contains(made[secret], text(o, "spec", "validation", "hostname")) {
+				complain("%s: the gateway does not ask by a certificate that is made", o.id())
+			}
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}
+
+func TestEveryPortIsEncrypted(t *testing.T) {
+	everywhere(t, func(t *testing.T, service, environment string) {
+		for _, set := range [][]string{nil, optional} {
+			_, objects := render(t, service, environment, set...)
+			for _, wrong := range encrypted(objects) {
+				t.Error(wrong)
+			}
+		}
+	})
+	issuers := map[string]bool{}
+	_, objects := render(t, "certificates", "production")
+	for _, o := range objects {
+		if o.kind() == "Issuer" {
+			issuers[o.name()] = true
+		}
+	}
+	_, objects = render(t, "informer", "production")
+	if issuer := text(find(t, objects, "Certificate"), "spec", "issuerRef", "name"); !issuers[issuer] {
+		t.Errorf("certificates are asked of %q, and there are %v", issuer, issuers)
+	}
+	for _, tt := range []struct {
+		set   string
+		kind  string
+		path  []any
+		value any
+		says  string
+	}{
+		{set: `tls={"enabled":false}`, says: "TLS_CERT_FILE is \"\""},
+		{set: `tls={"enabled":false}`, says: "PROFILER_ENDPOINT is http://profiler:8080"},
+		{set: `tls={"issuer":""}`, says: "of no certificate that is made"},
+		{kind: "ConfigMap", path: []any{"data", "TLS_KEY_FILE"}, value: "/tls.key", says: "TLS_KEY_FILE is \"/tls.key\""},
+		{kind: "Deployment", path: []any{"spec", "template", "spec", "containers", 0, "livenessProbe", "httpGet", "scheme"}, value: "HTTP", says: "its livenessProbe is not encrypted"},
+		{kind: "Service", path: []any{"spec", "ports", 0, "appProtocol"}, value: "http", says: "its port is http"},
+		{kind: "Certificate", path: []any{"spec", "dnsNames"}, value: []any{"informer"}, says: "no certificate is for informer-internal.angelowl.svc"},
+		{kind: "PodMonitor", path: []any{"spec", "podMetricsEndpoints", 0, "tlsConfig"}, value: nil, says: "Prometheus does not ask"},
+	} {
+		t.Run(fmt.Sprint("sees ", tt.set, tt.kind, tt.path), func(t *testing.T) {
+			var sets []string
+			if tt.set != "" {
+				sets = append(sets, tt.set)
+			}
+			_, objects := render(t, "informer", "production", sets...)
+			if tt.kind != "" {
+				put(find(t, objects, tt.kind), tt.value, tt.path...)
+			}
+			if wrong := strings.Join(encrypted(objects), "\n"); !strings.Contains(wrong, tt.says) {
+				t.Errorf("want %q, it says %q", tt.says, wrong)
+			}
+		})
+	}
 }
 
 func TestPolicy(t *testing.T) {

@@ -123,6 +123,9 @@ func values(t testing.TB, service, environment string, more ...string) []string 
 // rendered are the answers of Helm, which are the same for the same values.
 var rendered sync.Map
 
+// namespace is where all releases are.
+const namespace = "angelowl"
+
 // helmTemplate renders as README.md says to install.
 func helmTemplate(t testing.TB, service, environment string, more ...string) (string, error) {
 	t.Helper()
@@ -130,7 +133,7 @@ func helmTemplate(t testing.TB, service, environment string, more ...string) (st
 	if out, ok := rendered.Load(key); ok {
 		return out.(string), nil
 	}
-	args := append([]string{"template", service, ".chart", "--namespace", "angelowl", "--kube-version", kubernetes}, values(t, service, environment, more...)...)
+	args := append([]string{"template", service, ".chart", "--namespace", namespace, "--kube-version", kubernetes}, values(t, service, environment, more...)...)
 	cmd := exec.CommandContext(t.Context(), helm(t), args...)
 	cmd.Dir = root
 	var out, said bytes.Buffer
@@ -180,7 +183,9 @@ func find(t testing.TB, objects []object, kind string) object {
 }
 
 // noProgram says whether a release is not a program's.
-func noProgram(service string) bool { return service == "monitoring" || service == "secrets" }
+func noProgram(service string) bool {
+	return slices.Contains([]string{"certificates", "monitoring", "secrets"}, service)
+}
 
 // everywhere runs a test for each service in each environment.
 func everywhere(t *testing.T, f func(t *testing.T, service, environment string)) {
@@ -274,7 +279,7 @@ func TestValid(t *testing.T) {
 	for _, set := range []struct {
 		name string
 		more []string
-	}{{"as the environments say", nil}, {"with everything that is optional", optional}} {
+	}{{"as the environments say", nil}, {"with everything that is optional", optional}, {"without TLS", append(slices.Clone(optional), `tls={"enabled":false}`)}} {
 		t.Run(set.name, func(t *testing.T) {
 			var all strings.Builder
 			for _, environment := range names(t, "environments") {
@@ -294,6 +299,7 @@ func TestValid(t *testing.T) {
 		{"a number that is a text", "revisionHistoryLimit: 5", `revisionHistoryLimit: "five"`, "revisionHistoryLimit"},
 		{"a label that cannot be", "app.kubernetes.io/part-of: angelowl", "app.kubernetes.io/part-of: angel owl", "angel owl"},
 		{"KEDA's field that is not there", "maxReplicaCount:", "maxReplicasCount:", "maxReplicasCount"},
+		{"cert-manager's field that is not there", "secretName: rewarder-tls\n  issuerRef:", "secret: rewarder-tls\n  issuerRef:", "spec.secret"},
 		{"Prometheus' field that is not there", "podMetricsEndpoints:", "podMetricEndpoints:", "podMetricEndpoints"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,16 +5,10 @@ package chart_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"maps"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +20,7 @@ import (
 	"time"
 
 	"github.com/angelowl-loyalties/app/local/engines"
+	"github.com/angelowl-loyalties/app/loyalty/config/tlstest"
 )
 
 // setting is what a program knows of one variable.
@@ -67,10 +62,11 @@ func portal(t testing.TB) map[string]setting {
 	all := map[string]setting{
 		"PORT": {}, "HOSTNAME": {}, "NODE_OPTIONS": {}, // Next's and Node's own
 		"API_ORIGIN": {needed: true}, "PORTAL_ORIGIN": {needed: true}, "PORTAL_SESSION_SECRET": {needed: true, secret: true},
+		"TLS_CERT_FILE": {}, "TLS_KEY_FILE": {},
 		"UPLOAD_ORIGIN": {}, "BANK_TIMEZONE": {}, "HOME_CURRENCY": {}, "PROXIES": {}, "CLIENT_ADDRESS_KEY": {secret: true},
 	}
 	var sources bytes.Buffer
-	for _, pattern := range []string{"ui/*.ts", "ui/lib/*.ts"} {
+	for _, pattern := range []string{"ui/*.ts", "ui/*.mjs", "ui/lib/*.ts"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -402,24 +398,11 @@ func freePort(t *testing.T) string {
 // certificate returns a folder with ca.crt, tls.crt and tls.key.
 func certificate(t *testing.T) (dir string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	authority := tlstest.New(t)
+	cert, key := authority.Issue("program", "localhost")
 	dir = t.TempDir()
-	for file, block := range map[string]*pem.Block{
-		"ca.crt": {Type: "CERTIFICATE", Bytes: der}, "tls.crt": {Type: "CERTIFICATE", Bytes: der}, "tls.key": {Type: "PRIVATE KEY", Bytes: keyDER},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
+	for name, file := range map[string]string{"ca.crt": authority.CA(), "tls.crt": cert, "tls.key": key} {
+		if err := os.Link(file, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -121,7 +121,12 @@ var definitions = []struct {
 		"config/crds/bases/external-secrets.io_externalsecrets.yaml",
 	}},
 	{"sigs.k8s.io/gateway-api@v1.4.0", "h1:ZwlNM6zOHq0h3WUX2gfByPs2yAEsy/EenYJB78jpQfQ=", []string{
+		"config/crd/standard/gateway.networking.k8s.io_backendtlspolicies.yaml",
 		"config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
+	}},
+	{"github.com/cert-manager/cert-manager@v1.19.1", "h1:Txh8L/nLWTDcb7ZnXuXbTe15BxQnLbLirXmbNk0fGgY=", []string{
+		"deploy/crds/cert-manager.io_certificates.yaml",
+		"deploy/crds/cert-manager.io_issuers.yaml",
 	}},
 	{"github.com/prometheus-operator/prometheus-operator@v0.85.0", "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=", []string{
 		"example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",

@@ -3,25 +3,16 @@ package connect_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
-	"net"
 	"net/url"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/angelowl-loyalties/app/local/etcd"
 	"github.com/angelowl-loyalties/app/loyalty/config"
+	"github.com/angelowl-loyalties/app/loyalty/config/tlstest"
 	"github.com/angelowl-loyalties/app/loyalty/etcdconn"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -35,84 +26,29 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
 }
 
-// authority makes certificates.
-type authority struct {
-	t    *testing.T
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{t: t, dir: t.TempDir()}
-	a.cert, a.key = a.make("ca", nil)
-	return a
-}
-
-func (a *authority) path(name string) string { return filepath.Join(a.dir, name) }
-
-// make writes name.pem and name.key, signed by the authority.
-func (a *authority) make(name string, usage []x509.ExtKeyUsage) (*x509.Certificate, *ecdsa.PrivateKey) {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<60))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	c := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, BasicConstraintsValid: true, IsCA: usage == nil, ExtKeyUsage: usage,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	parent, signer := c, key
-	if a.cert != nil {
-		parent, signer = a.cert, a.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	for file, block := range map[string]*pem.Block{name + ".pem": {Type: "CERTIFICATE", Bytes: der}, name + ".key": {Type: "PRIVATE KEY", Bytes: keyDER}} {
-		if err := os.WriteFile(a.path(file), pem.EncodeToMemory(block), 0o600); err != nil {
-			a.t.Fatal(err)
-		}
-	}
-	made, err := x509.ParseCertificate(der)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return made, key
-}
-
 // server is the TLS of a server; it asks clients for a certificate of the authority if mutual.
-func (a *authority) server(mutual bool) *tls.Config {
-	a.t.Helper()
-	a.make("server", []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth})
-	pair, err := tls.LoadX509KeyPair(a.path("server.pem"), a.path("server.key"))
+func server(t *testing.T, a *tlstest.Authority, mutual bool) *tls.Config {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(a.Issue("server", "127.0.0.1"))
 	if err != nil {
-		a.t.Fatal(err)
+		t.Fatal(err)
 	}
 	c := &tls.Config{Certificates: []tls.Certificate{pair}}
 	if mutual {
-		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
-		c.ClientCAs.AddCert(a.cert)
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, a.Pool()
 	}
 	return c
 }
 
+// with are the files of a client of a that has a certificate of an authority.
+func with(a, of *tlstest.Authority) config.TLS {
+	cert, key := of.Issue("client")
+	return config.TLS{CA: a.CA(), Cert: cert, Key: key}
+}
+
 func TestKafka(t *testing.T) {
-	a, stranger := newAuthority(t), newAuthority(t)
-	a.make("client", []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth})
-	ca := config.TLS{CA: a.path("ca.pem")}
-	mutual := config.TLS{CA: a.path("ca.pem"), Cert: a.path("client.pem"), Key: a.path("client.key")}
+	a, stranger := tlstest.New(t), tlstest.New(t)
+	ca, mutual := config.TLS{CA: a.CA()}, with(a, a)
 	pass, wrong := config.NewSecret("pässword, with a comma"), config.NewSecret("wrong")
 	for _, test := range []struct {
 		name   string
@@ -121,14 +57,14 @@ func TestKafka(t *testing.T) {
 		ok     bool
 	}{
 		{"neither", nil, kafkaconn.Settings{}, true},
-		{"TLS", []kfake.Opt{kfake.TLS(a.server(false))}, kafkaconn.Settings{TLS: true, Files: ca}, true},
-		{"TLS of a stranger", []kfake.Opt{kfake.TLS(stranger.server(false))}, kafkaconn.Settings{TLS: true, Files: ca}, false},
-		{"a certificate of our own", []kfake.Opt{kfake.TLS(a.server(true))}, kafkaconn.Settings{TLS: true, Files: mutual}, true},
-		{"a certificate that is missing", []kfake.Opt{kfake.TLS(a.server(true))}, kafkaconn.Settings{TLS: true, Files: ca}, false},
-		{"SCRAM-SHA-512 over TLS, as MSK", sasl("SCRAM-SHA-512", pass, kfake.TLS(a.server(false))),
+		{"TLS", []kfake.Opt{kfake.TLS(server(t, a, false))}, kafkaconn.Settings{TLS: true, Files: ca}, true},
+		{"TLS of a stranger", []kfake.Opt{kfake.TLS(server(t, stranger, false))}, kafkaconn.Settings{TLS: true, Files: ca}, false},
+		{"a certificate of our own", []kfake.Opt{kfake.TLS(server(t, a, true))}, kafkaconn.Settings{TLS: true, Files: mutual}, true},
+		{"a certificate that is missing", []kfake.Opt{kfake.TLS(server(t, a, true))}, kafkaconn.Settings{TLS: true, Files: ca}, false},
+		{"SCRAM-SHA-512 over TLS, as MSK", sasl("SCRAM-SHA-512", pass, kfake.TLS(server(t, a, false))),
 			kafkaconn.Settings{TLS: true, Files: ca, SASL: "SCRAM-SHA-512", Username: "owl", Password: pass}, true},
 		{"SCRAM-SHA-256", sasl("SCRAM-SHA-256", pass), kafkaconn.Settings{SASL: "SCRAM-SHA-256", Username: "owl", Password: pass}, true},
-		{"PLAIN over TLS", sasl("PLAIN", pass, kfake.TLS(a.server(false))),
+		{"PLAIN over TLS", sasl("PLAIN", pass, kfake.TLS(server(t, a, false))),
 			kafkaconn.Settings{TLS: true, Files: ca, SASL: "PLAIN", Username: "owl", Password: pass}, true},
 		{"a wrong password", sasl("SCRAM-SHA-512", pass), kafkaconn.Settings{SASL: "SCRAM-SHA-512", Username: "owl", Password: wrong}, false},
 		{"not signed in", sasl("SCRAM-SHA-512", pass), kafkaconn.Settings{}, false},
@@ -174,18 +110,11 @@ func produce(brokers []string, c *sarama.Config) error {
 
 // TestEtcdOverTLS has etcd as a bank has it: encrypted, and with certificates of the clients.
 func TestEtcdOverTLS(t *testing.T) {
-	a, stranger := newAuthority(t), newAuthority(t)
-	for _, of := range []*authority{a, stranger} {
-		of.make("client", []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth})
-		of.make("server", []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth})
-	}
-	ca := config.TLS{CA: a.path("ca.pem")}
-	with := func(of *authority) config.TLS {
-		return config.TLS{CA: a.path("ca.pem"), Cert: of.path("client.pem"), Key: of.path("client.key")}
-	}
+	a, stranger := tlstest.New(t), tlstest.New(t)
+	ca := config.TLS{CA: a.CA()}
 	for _, server := range []struct {
 		name   string
-		of     *authority
+		of     *tlstest.Authority
 		mutual bool
 		tests  []tlsTest
 	}{
@@ -197,9 +126,9 @@ func TestEtcdOverTLS(t *testing.T) {
 		}},
 		{"TLS of a stranger", stranger, false, []tlsTest{{"refused", "https://", ca, false}}},
 		{"mutual TLS", a, true, []tlsTest{
-			{"a certificate of our own", "https://", with(a), true},
+			{"a certificate of our own", "https://", with(a, a), true},
 			{"a certificate that is missing", "https://", ca, false},
-			{"a certificate of a stranger", "https://", with(stranger), false},
+			{"a certificate of a stranger", "https://", with(a, stranger), false},
 		}},
 	} {
 		t.Run(server.name, func(t *testing.T) {
@@ -238,7 +167,7 @@ type tlsTest struct {
 }
 
 // etcdOverTLS starts a member with the authority's certificate of a server, and returns its address.
-func etcdOverTLS(t *testing.T, a *authority, mutual bool) string {
+func etcdOverTLS(t *testing.T, a *tlstest.Authority, mutual bool) string {
 	t.Helper()
 	cfg := embed.NewConfig()
 	cfg.Dir = t.TempDir()
@@ -246,9 +175,10 @@ func etcdOverTLS(t *testing.T, a *authority, mutual bool) string {
 	cfg.ListenClientUrls = []url.URL{{Scheme: "https", Host: "127.0.0.1:0"}}
 	cfg.ListenPeerUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
 	cfg.TickMs, cfg.ElectionMs = 10, 100
-	cfg.ClientTLSInfo = transport.TLSInfo{CertFile: a.path("server.pem"), KeyFile: a.path("server.key"), ClientCertAuth: mutual}
+	cert, key := a.Issue("server", "127.0.0.1")
+	cfg.ClientTLSInfo = transport.TLSInfo{CertFile: cert, KeyFile: key, ClientCertAuth: mutual}
 	if mutual {
-		cfg.ClientTLSInfo.TrustedCAFile = a.path("ca.pem")
+		cfg.ClientTLSInfo.TrustedCAFile = a.CA()
 	}
 	member, err := embed.StartEtcd(cfg)
 	if err != nil {

@@ -307,7 +307,7 @@ func (w *world) commit(offsets ...int64) {
 // handler is an emailer at a time.
 func (w *world) handler(now time.Time, change ...func(*emailer.Config, *emailer.Deps)) *emailer.Handler {
 	w.t.Helper()
-	client := profile.NewHTTPClient()
+	client := new(profile.Settings).HTTPClient()
 	w.t.Cleanup(client.CloseIdleConnections)
 	s := profile.Settings{Endpoint: w.public, Internal: w.internal, ClientSecret: config.NewSecret(secret)}
 	creds := s.Credentials("emailer", client, time.Now)

@@ -2,6 +2,7 @@ package images_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -10,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -35,6 +37,7 @@ import (
 	"github.com/angelowl-loyalties/app/local/moto"
 	"github.com/angelowl-loyalties/app/local/pyvenv"
 	"github.com/angelowl-loyalties/app/loyalty/config"
+	"github.com/angelowl-loyalties/app/loyalty/config/tlstest"
 	"github.com/angelowl-loyalties/app/loyalty/kafkaconn"
 	"github.com/angelowl-loyalties/app/loyalty/record"
 	"github.com/angelowl-loyalties/app/loyalty/token"
@@ -63,7 +66,7 @@ var (
 
 // TestProgramsWithUsersOfTheirOwn is TestProgramsAsComposeStartsThem on engines as docs/deploy.md makes them on AWS:
 // with TLS, certificates of .infra/bin/certificates, secrets of .infra/bin/secrets, and the users that .infra/access
-// makes. Their rights are enough for all that the programs do, and for nothing that they do not.
+// makes; the services' own ports speak TLS, too. Their rights are enough for all that the programs do, and for nothing that they do not.
 func TestProgramsWithUsersOfTheirOwn(t *testing.T) {
 	if os.Getenv("ANGELOWL_LONG") == "" {
 		t.Skip("SKIPPED without ANGELOWL_LONG=1: three nodes of Cassandra take their time to start, and etcdctl to be built")
@@ -81,6 +84,7 @@ func TestProgramsWithUsersOfTheirOwn(t *testing.T) {
 	w.build()
 	b.users()
 	b.settings()
+	b.encrypt()
 
 	for _, name := range []string{"prepare-postgres", "prepare-cassandra", "prepare-kafka"} {
 		w.done[name] = true // docs/deploy.md prepares them
@@ -391,6 +395,104 @@ func (b *bank) settings() {
 		"seed": all(postgres("CAMPAIGNEX_", "campaignex"), postgres("PROFILER_", "profiler"), etcd("root", "etcd/root"), cassandra("rewarder"), nodes,
 			map[string]string{"DB_USER": "operator", "DB_PASS": b.secret("cassandra/operator"), "BROKER_HOST": b.kafka.Addr()}),
 	}
+}
+
+// encrypt gives the services' ports certificates, as .chart does. Services ask one another by TLS; the gateway and
+// the lambdas come by a load balancer that takes what they say to TLS and looks at nobody's certificate, as AWS's.
+func (b *bank) encrypt() {
+	b.t.Helper()
+	authority := tlstest.New(b.t)
+	cert, key := authority.Issue("services", "localhost", "127.0.0.1")
+	serve := []string{"campaignex", "informer", "profiler", "rewarder"}
+	environment := func(service string, see func(name, value string)) {
+		for name, value := range b.w.project.Services[service].Environment {
+			if value != nil {
+				see(name, b.w.here(service, name, *value))
+			}
+		}
+	}
+	set := func(service, name, value string) {
+		if b.w.settings[service] == nil {
+			b.w.settings[service] = map[string]string{}
+		}
+		b.w.settings[service][name] = value
+	}
+	balancers := map[string]string{} // by the address of the port behind
+	for _, service := range serve {
+		set(service, "TLS_CERT_FILE", cert)
+		set(service, "TLS_KEY_FILE", key)
+		environment(service, func(name, value string) {
+			if name == "PORT" || name == "INTERNAL_PORT" {
+				at := net.JoinHostPort("127.0.0.1", value)
+				balancers[at] = b.balancer(at)
+			}
+		})
+	}
+	if len(balancers) != 6 {
+		b.t.Fatalf("the services have %d ports, want 6", len(balancers))
+	}
+	asked := 0
+	for service := range b.w.images {
+		environment(service, func(name, value string) {
+			was := value
+			for at, balancer := range balancers {
+				if slices.Contains(serve, service) {
+					value = strings.ReplaceAll(value, "http://"+at, "https://"+at)
+				} else {
+					value = strings.ReplaceAll(value, at, balancer)
+				}
+			}
+			if value == was {
+				return
+			}
+			asked++
+			set(service, name, value)
+			if slices.Contains(serve, service) {
+				set(service, "PROFILER_CA_FILE", authority.CA())
+			}
+		})
+	}
+	// Three services with three addresses of profiler each, seven lambdas with as many as they need, and the gateway.
+	if asked < 20 {
+		b.t.Fatalf("%d addresses of services are set, want 20 or more", asked)
+	}
+}
+
+// balancer takes connections to the port of an address that speaks TLS, and returns where it does.
+func (b *bank) balancer(to string) string {
+	b.t.Helper()
+	l, err := new(net.ListenConfig).Listen(b.t.Context(), "tcp", "127.0.0.1:0")
+	b.must(err)
+	var open sync.WaitGroup
+	open.Go(func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() {
+				defer from.Close()
+				dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // as AWS's
+				behind, err := dialer.DialContext(b.w.ctx, "tcp", to)
+				if err != nil {
+					return
+				}
+				defer behind.Close()
+				stop := context.AfterFunc(b.w.ctx, func() { _, _ = from.Close(), behind.Close() })
+				defer stop()
+				open.Go(func() {
+					_, _ = io.Copy(behind, from)
+					_ = behind.(*tls.Conn).CloseWrite()
+				})
+				_, _ = io.Copy(from, behind)
+			})
+		}
+	})
+	b.t.Cleanup(func() {
+		_ = l.Close()
+		open.Wait()
+	})
+	return l.Addr().String()
 }
 
 // change makes a change of the rules and waits until it is in force in every partition.

@@ -407,6 +407,13 @@ func encryption(t *testing.T, s system) {
 		r.want(t, "ELBSecurityPolicy-TLS13-1-2-2021-06", "ssl_policy")
 		r.set(t, "certificate_arn")
 	}
+	// And to the pods, whose ports the chart encrypts.
+	for _, r := range s.of(t, "aws_lb_target_group") {
+		if p := r.at("protocol"); p != "TLS" && p != "HTTPS" {
+			t.Errorf("%s speaks %s to pods", r.Address, p)
+		}
+		r.want(t, "HTTPS", "health_check", 0, "protocol")
+	}
 	for _, r := range s.of(t, "aws_msk_cluster") {
 		r.want(t, "TLS", "encryption_info", 0, "encryption_in_transit", 0, "client_broker")
 		r.want(t, true, "encryption_info", 0, "encryption_in_transit", 0, "in_cluster")

@@ -83,7 +83,8 @@ func called(calls []string, begins string, words ...string) bool {
 
 func TestDeploy(t *testing.T) {
 	const history = `if [ "$1" = history ]; then echo '[{"revision": 6, "status": "superseded"}, {"revision": 7, "status": "deployed"}]'; fi`
-	const pods = `case $1 in get) echo pod/informer-1;; port-forward) exec sleep 30;; esac`
+	const pods = `case "$*" in *readinessProbe*) echo HTTPS; exit;; esac
+case $1 in get) echo pod/informer-1;; port-forward) exec sleep 30;; esac`
 	for _, tt := range []struct {
 		name          string
 		env           map[string]string
@@ -122,6 +123,9 @@ func TestDeploy(t *testing.T) {
 			}
 			if !called(calls, "helm upgrade informer .chart", tt.upgradedWith...) {
 				t.Errorf("it was not upgraded with %q: %q", tt.upgradedWith, calls)
+			}
+			if ok && !called(calls, "curl", "https://127.0.0.1:18080/health") {
+				t.Errorf("it was not asked by TLS, as its probes ask: %q", calls)
 			}
 			for _, c := range tt.calls {
 				if !called(calls, c) {

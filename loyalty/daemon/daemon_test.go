@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/angelowl-loyalties/app/loyalty/config/tlstest"
 	"go.uber.org/goleak"
 )
 
@@ -73,6 +75,46 @@ func TestHealth(t *testing.T) {
 	srv.Close()
 	if code, said := ask(); code != exitFailed || !strings.Contains(said, "refused") {
 		t.Errorf("not there: %d %s", code, said)
+	}
+}
+
+func TestHealthOfOneThatServesTLS(t *testing.T) {
+	a := tlstest.New(t)
+	cert, key := a.Issue("owl", "owl", "owl.forest")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := a.Issue("wren", "owl", "owl.forest")
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	srv.StartTLS()
+	defer srv.Close()
+	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PORT", port)
+	for _, tt := range []struct {
+		name, file string
+		code       int
+		says       string
+	}{
+		{"its own certificate", cert, 0, ""},
+		{"another's", other, exitFailed, "unknown authority"},
+		{"none", "", exitFailed, "400 Bad Request"},
+		{"a key", key, exitFailed, "TLS_CERT_FILE"},
+		{"a file that is not there", cert + "x", exitFailed, "no such file"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("TLS_CERT_FILE", tt.file)
+			var said bytes.Buffer
+			code := Run(t.Context(), "owl", "hoots", []string{"--health"}, &said, &said, func(context.Context, *none, *slog.Logger) error { return nil })
+			if code != tt.code || !strings.Contains(said.String(), tt.says) || code == 0 && said.Len() > 0 {
+				t.Errorf("%d %s", code, &said)
+			}
+		})
 	}
 }
 

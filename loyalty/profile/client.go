@@ -43,8 +43,11 @@ func (r *Refused) Error() string { return r.Message }
 type Settings struct {
 	Endpoint     string        `env:"PROFILER_ENDPOINT" help:"profiler's API, http://host:port; the program signs in there"`
 	Internal     string        `env:"PROFILER_INTERNAL_ENDPOINT" help:"profiler's internal API, http://host:port"`
+	CA           string        `env:"PROFILER_CA_FILE,optional" help:"PEM file of the authorities that profiler's certificate is checked against; default: the machine's"`
 	ClientID     string        `env:"CLIENT_ID,optional" help:"the account that the program signs in with; default: the one that profiler makes for it"`
 	ClientSecret config.Secret `env:"CLIENT_SECRET" help:"the account's secret, the same as in profiler's SERVICE_SECRETS"`
+
+	authorities config.TLS // of CA, after Check
 }
 
 // Check is config.Checker's.
@@ -54,6 +57,10 @@ func (s *Settings) Check() []config.Problem {
 		if u, err := url.Parse(e.value); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 			out = append(out, config.Problem{Name: e.name, Reason: "must be like http://profiler:8080, without a user"})
 		}
+	}
+	s.authorities.CA = s.CA
+	for _, problem := range s.authorities.Check() {
+		out = append(out, config.Problem{Name: "PROFILER_CA_FILE", Reason: problem.Reason})
 	}
 	return out
 }

@@ -2,9 +2,11 @@ package profile
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/angelowl-loyalties/app/loyalty"
 	"github.com/angelowl-loyalties/app/loyalty/config"
+	"github.com/angelowl-loyalties/app/loyalty/config/tlstest"
 	"github.com/angelowl-loyalties/app/loyalty/token"
 )
 
@@ -52,6 +55,41 @@ func start(t *testing.T) (*profiler, *Client) {
 		defer p.mu.Unlock()
 		return p.now
 	})
+}
+
+func TestAProfilerThatServesTLS(t *testing.T) {
+	a := tlstest.New(t)
+	pair, err := tls.LoadX509KeyPair(a.Issue("profiler", "127.0.0.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(&profiler{t: t, now: time.Now(), life: 1200, status: 200, answer: `{"data":{}}`})
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	for _, tt := range []struct{ name, ca, wrong string }{
+		{"of the authority that is named", a.CA(), ""},
+		{"of one that nobody named", "", "unknown authority"},
+		{"of another", tlstest.New(t).CA(), "unknown authority"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := Settings{Endpoint: srv.URL, Internal: srv.URL, CA: tt.ca, ClientSecret: config.NewSecret(secret)}
+			if problems := s.Check(); len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			client := s.HTTPClient()
+			t.Cleanup(client.CloseIdleConnections)
+			_, err := s.Credentials("informer", client, time.Now).Token(t.Context())
+			if tt.wrong == "" && err != nil || tt.wrong != "" && (!errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), tt.wrong)) {
+				t.Errorf("%v, want %q", err, tt.wrong)
+			}
+		})
+	}
+	s := Settings{Endpoint: srv.URL, Internal: srv.URL, CA: "client_test.go"}
+	if problems := s.Check(); len(problems) != 1 || problems[0].Name != "PROFILER_CA_FILE" || !strings.Contains(problems[0].Reason, "no certificate in PEM") {
+		t.Error(problems)
+	}
 }
 
 func (p *profiler) set(change func()) {

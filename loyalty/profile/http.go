@@ -6,18 +6,19 @@ import (
 	"time"
 )
 
-// NewHTTPClient is the client that services ask profiler by. Each question ends after five seconds,
-// whatever becomes of it: somebody waits for the answer.
-func NewHTTPClient() *http.Client { return NewPatientHTTPClient(5 * time.Second) }
+// HTTPClient is the client that services ask profiler by, for the keys of tokens too. Each question ends after
+// five seconds, whatever becomes of it: somebody waits for the answer.
+func (s *Settings) HTTPClient() *http.Client { return s.PatientHTTPClient(5 * time.Second) }
 
-// NewPatientHTTPClient is NewHTTPClient for questions that take longer: each ends after wait.
-func NewPatientHTTPClient(wait time.Duration) *http.Client {
+// PatientHTTPClient is HTTPClient for questions that take longer: each ends after wait.
+func (s *Settings) PatientHTTPClient(wait time.Duration) *http.Client {
 	return &http.Client{
 		Timeout: wait,
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 			TLSHandshakeTimeout:    2 * time.Second,
+			TLSClientConfig:        s.authorities.Config(),
 			ResponseHeaderTimeout:  wait - time.Second,
 			ExpectContinueTimeout:  time.Second,
 			IdleConnTimeout:        time.Minute, // shorter than the two minutes after which a server of ours hangs up

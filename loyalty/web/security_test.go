@@ -100,7 +100,7 @@ func events(t *testing.T, log *bytes.Buffer) []map[string]any {
 
 func TestWhoMayDoWhat(t *testing.T) {
 	p := profiletest.Start(t)
-	client := profile.NewHTTPClient()
+	client := new(profile.Settings).HTTPClient()
 	t.Cleanup(client.CloseIdleConnections)
 	identity := web.Identity{JWKS: p.URL + "/.well-known/jwks.json", Party: token.DefaultParty}
 	var log bytes.Buffer

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -36,7 +35,7 @@ const (
 // and says so on l: until Start returns, GET /health is 503 {"status":"starting","reason":…} and
 // everything else but /livez 503 "starting". l stays open, and whoever connects between Start and the service
 // waits. An error that does not pass is returned at once.
-func Start(ctx context.Context, l *net.TCPListener, log *slog.Logger, steps ...Step) error {
+func Start(ctx context.Context, l *Listener, log *slog.Logger, steps ...Step) error {
 	w := &waiting{reason: "it has just begun"}
 	srv := &http.Server{
 		Handler: w, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute,
@@ -71,7 +70,7 @@ func Take(ctx context.Context, log *slog.Logger, steps ...Step) error {
 }
 
 // lent is a listener that a server gives back instead of closing it.
-type lent struct{ *net.TCPListener }
+type lent struct{ *Listener }
 
 func (l lent) Close() error { return l.SetDeadline(time.Unix(1, 0)) }
 

@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-func listen(t *testing.T) *net.TCPListener {
+func listen(t *testing.T) *Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	return l.(*net.TCPListener)
+	return &Listener{TCPListener: l.(*net.TCPListener)}
 }
 
 func fetch(t *testing.T, url string) (status int, body map[string]string) {

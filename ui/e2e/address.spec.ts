@@ -14,7 +14,7 @@ test.beforeAll(async () => {
   const port = await freePort();
   origin = `http://127.0.0.1:${port}`;
   const { data_key: key } = JSON.parse(readFileSync(path.join(process.env.E2E_DATA ?? "", "bank.json"), "utf8")) as { data_key: string };
-  server = spawn(process.execPath, [path.join(import.meta.dirname, "../.next/standalone/server.js")], {
+  server = spawn(process.execPath, [path.join(import.meta.dirname, "../.next/standalone/serve.mjs")], {
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       ...process.env, NODE_ENV: "production", API_ORIGIN: apiOrigin(), PORTAL_ORIGIN: origin, PORTAL_SESSION_SECRET: process.env.E2E_SECRET, HOSTNAME: "127.0.0.1", PORT: String(port),

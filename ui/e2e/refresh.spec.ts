@@ -82,7 +82,7 @@ test.beforeAll(async () => {
   const api = await gateway.listen();
   const port = await freePort();
   origin = `http://127.0.0.1:${port}`;
-  server = spawn(process.execPath, [path.join(import.meta.dirname, "../.next/standalone/server.js")], {
+  server = spawn(process.execPath, [path.join(import.meta.dirname, "../.next/standalone/serve.mjs")], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, NODE_ENV: "production", API_ORIGIN: api, PORTAL_ORIGIN: origin, PORTAL_SESSION_SECRET: process.env.E2E_SECRET, HOSTNAME: "127.0.0.1", PORT: String(port) },
   });

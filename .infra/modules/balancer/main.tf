@@ -1,5 +1,6 @@
 # An internal load balancer with a TLS port for each service. The services' pods stand in its target groups: the
-# load balancer controller puts them there (TargetGroupBinding, docs/deploy.md).
+# load balancer controller puts them there (TargetGroupBinding, docs/deploy.md). It speaks TLS to them too, and does not
+# look at whose certificate it is: AWS's load balancers take any from what is behind them.
 
 resource "aws_security_group" "this" {
   name        = "${var.name}-${var.role}"
@@ -57,14 +58,14 @@ resource "aws_lb_target_group" "this" {
   for_each               = var.services
   name_prefix            = substr("${replace(each.key, "-", "")}xxxxxx", 0, 6)
   target_type            = "ip"
-  protocol               = "TCP"
+  protocol               = "TLS"
   port                   = each.value.target
   vpc_id                 = var.vpc_id
   deregistration_delay   = 30
   preserve_client_ip     = false
   connection_termination = false
   health_check {
-    protocol            = "HTTP"
+    protocol            = "HTTPS"
     path                = "/health"
     port                = each.value.health
     healthy_threshold   = 2

@@ -1,4 +1,4 @@
-# The portal's way in: a load balancer on the internet that speaks TLS alone, before the portal's pods.
+# The portal's way in: a load balancer on the internet that speaks TLS alone, to browsers and to the portal's pods.
 
 resource "aws_security_group" "this" {
   name        = "${var.name}-portal"
@@ -48,11 +48,12 @@ resource "aws_lb" "this" {
 resource "aws_lb_target_group" "this" {
   name_prefix          = "portal"
   target_type          = "ip"
-  protocol             = "HTTP"
+  protocol             = "HTTPS"
   port                 = 3000
   vpc_id               = var.vpc_id
   deregistration_delay = 30
   health_check {
+    protocol            = "HTTPS"
     path                = "/signin"
     healthy_threshold   = 2
     unhealthy_threshold = 2

@@ -5,9 +5,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/angelowl-loyalties/app/campaignex"
@@ -38,6 +36,7 @@ type settings struct {
 	Identity web.Identity
 	Profiler profile.Settings
 	Portal   web.Portal
+	TLS      web.TLS
 	Shutdown web.Shutdown
 	Tracing  tracing.Settings
 }
@@ -62,9 +61,9 @@ func migrate(ctx context.Context, s *migration, log *slog.Logger) (err error) {
 }
 
 func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
-	l, err := net.Listen("tcp", s.Port.Address())
+	l, err := s.TLS.Listen(ctx, s.Port, log)
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return err
 	}
 	defer l.Close()
 	db, err := s.Database.Open("campaignex")
@@ -76,7 +75,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 		store *postgres.Store
 		etcd  *clientv3.Client
 	)
-	err = web.Start(ctx, l.(*net.TCPListener), log,
+	err = web.Start(ctx, l, log,
 		web.Step{Name: "the database", Again: ruledb.MayPass, Do: func(ctx context.Context) (err error) {
 			open := postgres.Open
 			if !s.Migrate {
@@ -102,7 +101,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	cfg := campaignex.DefaultConfig()
 	cfg.Home, cfg.Location = s.Home, s.Timezone
 	cfg.Settle, cfg.Drain, cfg.Portal = s.Shutdown.Delay, s.Shutdown.Timeout, s.Portal.Origin
-	client := profile.NewHTTPClient()
+	client := s.Profiler.HTTPClient()
 	defer client.CloseIdleConnections()
 	return campaignex.Run(ctx, cfg, campaignex.Deps{
 		Store: store, Etcd: etcd, Listener: l, Log: log, Clock: time.Now, Traces: traces,

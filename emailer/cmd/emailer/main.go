@@ -93,7 +93,7 @@ func handler(ctx context.Context, s *settings, log *slog.Logger) (*emailer.Handl
 	if err != nil {
 		return nil, err
 	}
-	client := profile.NewHTTPClient()
+	client := s.Profile.HTTPClient()
 	creds := s.Profile.Credentials("emailer", client, time.Now)
 	// A page of a day's rewards takes longer than a question to profiler.
 	pages := &http.Client{Timeout: 30 * time.Second}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/angelowl-loyalties/app/informer"
@@ -32,6 +31,7 @@ type settings struct {
 	Identity web.Identity
 	Profiler profile.Settings
 	Portal   web.Portal
+	TLS      web.TLS
 	Shutdown web.Shutdown
 	Tracing  tracing.Settings
 }
@@ -50,13 +50,13 @@ func main() {
 }
 
 func run(ctx context.Context, s *settings, log *slog.Logger) error {
-	l, err := net.Listen("tcp", s.Port.Address())
+	l, err := s.TLS.Listen(ctx, s.Port, log)
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return err
 	}
 	defer l.Close()
 	var store *cassandra.Store
-	err = web.Start(ctx, l.(*net.TCPListener), log,
+	err = web.Start(ctx, l, log,
 		web.Step{Name: "the reward store", Again: rewarddb.MayPass, Do: func(ctx context.Context) (err error) {
 			store, err = cassandra.Open(ctx, s.Store.Config(), log)
 			return err
@@ -65,16 +65,16 @@ func run(ctx context.Context, s *settings, log *slog.Logger) error {
 		return err
 	}
 	defer store.Close()
-	internal, err := net.Listen("tcp", s.Internal.Address())
+	internal, err := s.TLS.Listen(ctx, s.Internal, log)
 	if err != nil {
-		return fmt.Errorf("listening for other services: %w", err)
+		return fmt.Errorf("for other services: %w", err)
 	}
 	traces, err := s.Tracing.Open(ctx, "informer")
 	if err != nil {
 		return err
 	}
 	defer traces.Done(log)
-	client := profile.NewHTTPClient()
+	client := s.Profiler.HTTPClient()
 	defer client.CloseIdleConnections()
 	owners := profile.NewOwners(s.Profiler.Client("informer", client, time.Now).Card, time.Now)
 	return informer.Run(ctx,

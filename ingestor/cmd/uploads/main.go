@@ -80,7 +80,7 @@ func handler(ctx context.Context, s *settings, log *slog.Logger) (func(context.C
 		s.Kafka.Apply(c)
 		return sarama.NewClient(s.Kafka.Brokers, c)
 	}
-	client, people := s3.NewFromConfig(aws), profile.NewHTTPClient()
+	client, people := s3.NewFromConfig(aws), s.Profile.HTTPClient()
 	api, err := uploads.New(
 		uploads.Config{SpendBucket: s.Spend, UserBucket: s.Users, ReportBucket: s.Reports, Portal: s.Portal},
 		uploads.Deps{

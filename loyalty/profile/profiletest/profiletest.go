@@ -152,7 +152,7 @@ func (p *Profiler) Asked() []Question {
 
 // Client is a service's client of it.
 func (p *Profiler) Client(service string) *profile.Client {
-	client := profile.NewHTTPClient()
+	client := new(profile.Settings).HTTPClient()
 	p.t.Cleanup(client.CloseIdleConnections)
 	s := profile.Settings{Endpoint: p.URL, Internal: p.URL, ClientSecret: config.NewSecret(Secret)}
 	return s.Client(service, client, time.Now)

@@ -36,7 +36,7 @@ func main() {
 	if !daemon.Settings(&s, os.Getenv(config.FileVariable), log) {
 		os.Exit(2)
 	}
-	h, err := passworder.New(passworder.Deps{Profiler: s.Profile.Client("passworder", profile.NewPatientHTTPClient(mailTime), time.Now), Log: log})
+	h, err := passworder.New(passworder.Deps{Profiler: s.Profile.Client("passworder", s.Profile.PatientHTTPClient(mailTime), time.Now), Log: log})
 	if err != nil {
 		log.Error("starting", "error", err)
 		os.Exit(1)

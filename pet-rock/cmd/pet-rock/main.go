@@ -94,7 +94,7 @@ func handler(ctx context.Context, s *settings, log *slog.Logger) (*petrock.Handl
 	}
 	return petrock.New(petrock.Config{ReportBucket: s.Reports, BatchRows: s.BatchRows, Checkpoint: s.Checkpoint}, petrock.Deps{
 		S3:        s3.NewFromConfig(aws),
-		Profiler:  s.Profile.Client("pet-rock", profile.NewPatientHTTPClient(batchTime), time.Now),
+		Profiler:  s.Profile.Client("pet-rock", s.Profile.PatientHTTPClient(batchTime), time.Now),
 		Passwords: petrock.Lambda{Client: lambda.NewFromConfig(aws), Function: s.Passworder},
 		Log:       log, Clock: time.Now,
 	})

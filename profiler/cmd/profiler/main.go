@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"time"
 
@@ -41,6 +40,7 @@ type settings struct {
 	MFA      bool           `env:"REQUIRE_MFA" default:"true" help:"whether bank and admin need a second factor (TOTP)"`
 	Services config.Secret  `env:"SERVICE_SECRETS,optional" help:"what the system's own services sign in with, NAME=SECRET with commas between, each 32 characters or more: campaignex=…,emailer=…,informer=…,passworder=…,pet-rock=…,publish-single=…,rewarder=…,uploads=…"`
 	Portal   web.Portal
+	TLS      web.TLS
 	Address  web.ClientAddress
 	Party    token.Party
 	Keys     keys.Settings
@@ -93,9 +93,9 @@ func migrate(ctx context.Context, s *migration, log *slog.Logger) (err error) {
 }
 
 func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
-	l, err := net.Listen("tcp", s.Port.Address())
+	l, err := s.TLS.Listen(ctx, s.Port, log)
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return err
 	}
 	defer l.Close()
 	db, err := s.Database.Open("profiler")
@@ -108,7 +108,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 		etcd  *clientv3.Client
 		ring  *keys.Ring
 	)
-	err = web.Start(ctx, l.(*net.TCPListener), log,
+	err = web.Start(ctx, l, log,
 		web.Step{Name: "the database", Again: ruledb.MayPass, Do: func(ctx context.Context) (err error) {
 			open := postgres.Open
 			if !s.Migrate {
@@ -160,8 +160,8 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	if err := firstAdmin(ctx, s.Admin, deps, os.Stdout); err != nil {
 		return err
 	}
-	if deps.Internal, err = net.Listen("tcp", s.Internal.Address()); err != nil {
-		return fmt.Errorf("listening for other services: %w", err)
+	if deps.Internal, err = s.TLS.Listen(ctx, s.Internal, log); err != nil {
+		return fmt.Errorf("for other services: %w", err)
 	}
 	return profiler.Run(ctx, cfg, deps)
 }

@@ -86,7 +86,7 @@ func handler(s *settings, log *slog.Logger) (*publish.Handler, *tracing.Provider
 	if err != nil {
 		return nil, nil, err
 	}
-	client := profile.NewHTTPClient()
+	client := s.Profile.HTTPClient()
 	// Keys are read by the way; a request must not wait for long where they are known.
 	keys := &http.Client{Timeout: 3 * time.Second, Transport: client.Transport}
 	h, err := publish.New(

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"time"
 
@@ -47,6 +46,7 @@ type settings struct {
 	Identity web.Identity
 	Profiler profile.Settings
 	Portal   web.Portal
+	TLS      web.TLS
 	Migrate  bool `env:"DB_MIGRATE" default:"true" help:"whether the reward store's tables are brought up to date at the start; false: the command migrate does it, and the start waits until it has"`
 	Tracing  tracing.Settings
 }
@@ -73,9 +73,9 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 			return fmt.Errorf("finding the host's name: %w", err)
 		}
 	}
-	l, err := net.Listen("tcp", s.Port.Address())
+	l, err := s.TLS.Listen(ctx, s.Port, log)
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return err
 	}
 	defer l.Close()
 	var (
@@ -88,7 +88,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 		}
 	}()
 	// Kafka is not among them: the rewarder waits for it by itself.
-	err = web.Start(ctx, l.(*net.TCPListener), log,
+	err = web.Start(ctx, l, log,
 		web.Step{Name: "the reward store", Again: rewarddb.MayPass, Do: func(ctx context.Context) (err error) {
 			store, err = cassandra.Open(ctx, s.Store.Config(), cassandra.Options{Zone: s.Timezone, Migrated: !s.Migrate, Log: log})
 			return err
@@ -112,7 +112,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 		Kafka: func() (sarama.Client, error) { return ops.Connect(s.Kafka.Brokers, "angelowl-ops", s.Kafka.Apply) },
 	})
 	defer func() { err = errors.Join(err, desk.Close()) }()
-	client := profile.NewHTTPClient()
+	client := s.Profiler.HTTPClient()
 	defer client.CloseIdleConnections()
 	counted := metrics.New("service", "rewarder")
 	service := ops.Service{
