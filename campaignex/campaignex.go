@@ -49,6 +49,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	set := metrics.New("service", "campaignex")
 	publisher.Measure(set)
 	s.meter = web.NewMeter(set)
+	web.MeasureCertificate(set, deps.Listener, deps.Clock)
 	s.traces = deps.Traces
 	return publisher.While(ctx, func(ctx context.Context) error {
 		server := web.Server{Settle: cfg.Settle, Drain: cfg.Drain, Log: deps.Log}

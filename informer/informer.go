@@ -48,7 +48,9 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 		return err
 	}
 	s := newService(cfg, deps)
-	s.meter = web.NewMeter(metrics.New("service", "informer"))
+	set := metrics.New("service", "informer")
+	s.meter = web.NewMeter(set)
+	web.MeasureCertificate(set, deps.Listener, deps.Clock)
 	s.traces = deps.Traces
 	group, ctx := errgroup.WithContext(ctx)
 	serve := func(l net.Listener, h http.Handler) {

@@ -109,6 +109,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	set := metrics.New("service", "profiler")
 	publisher.Measure(set)
 	s.meter = web.NewMeter(set)
+	web.MeasureCertificate(set, deps.Listener, deps.Clock)
 	s.traces = deps.Traces
 	// It outlives ctx: requests that drain still leave it work.
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))

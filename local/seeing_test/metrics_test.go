@@ -32,7 +32,7 @@ type family struct {
 // families reads what the parts answer.
 func families(t *testing.T, answers map[string]string) map[string]*family {
 	t.Helper()
-	line := regexp.MustCompile(`^([a-z_]+)(?:\{(.*)\})? (-?[0-9.]+)$`)
+	line := regexp.MustCompile(`^([a-z_]+)(?:\{(.*)\})? (-?[0-9.]+|\+Inf)$`)
 	label := regexp.MustCompile(`([a-z_]+)="((?:[^"\\]|\\.)*)"`)
 	all := map[string]*family{}
 	for part, text := range answers {

@@ -171,6 +171,8 @@ var episodes = []episode{
 		}, nil, "25m", "60m", []string{"StoreErrors"}},
 	{"rules wait", "OutboxBehind", map[string]string{`angelowl_outbox_behind_seconds{service="campaignex"}`: "0x5 180x20 0x30"}, map[string]string{"service": "campaignex"}, "15m", "40m", nil},
 	{"an older database was restored", "OutboxHeld", map[string]string{`angelowl_outbox_held{service="profiler"}`: "0x5 2x20 0x30"}, map[string]string{"service": "profiler"}, "15m", "40m", nil},
+	{"a certificate is not renewed until the last day", "CertificateEnds",
+		map[string]string{`angelowl_certificate_ends_seconds{service="informer",pod="a"}`: "173100-60x30 7776000x30", `angelowl_certificate_ends_seconds{service="informer",pod="b"}`: "7776000x60"}, map[string]string{"service": "informer"}, "20m", "40m", nil},
 	{"one request in ten fails", "ServerErrors",
 		map[string]string{informerFails: "0x5 0+10x20 200x35", informerOK: "0+90x60"}, map[string]string{"service": "informer"}, "15m", "50m", nil},
 }

@@ -321,7 +321,9 @@ func (s *Stack) startOps(ctx context.Context, g *errgroup.Group, n network, id *
 	}
 	desk := ops.New(ops.Config{Home: s.Home, Group: Group, MaxRecords: ops.MaxRecords},
 		ops.Deps{Etcd: s.Etcd, Kafka: s.kafka, Clock: time.Now})
-	service := ops.Service{Desk: desk, Log: log, Meter: web.NewMeter(metrics.New("service", "rewarder")), Traces: s.Traces, Identify: id.bearer(), Session: id.profile("rewarder").Session, Portal: s.Portal}
+	counted := metrics.New("service", "rewarder")
+	web.MeasureCertificate(counted, l, time.Now)
+	service := ops.Service{Desk: desk, Log: log, Meter: web.NewMeter(counted), Traces: s.Traces, Identify: id.bearer(), Session: id.profile("rewarder").Session, Portal: s.Portal}
 	g.Go(func() error { return errors.Join(web.Serve(ctx, l, service.Handler(), drain), desk.Close()) })
 	return nil
 }

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/angelowl-loyalties/app/loyalty/config"
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 )
 
 // TLS are the settings of the certificate that a service serves its ports with.
@@ -42,8 +44,8 @@ func (t *TLS) Listen(ctx context.Context, port config.Port, log *slog.Logger) (*
 	}
 	out := &Listener{TCPListener: l.(*net.TCPListener)}
 	if t.Cert != "" {
-		files := &pair{cert: t.Cert, key: t.Key, log: log}
-		out.config = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: files.certificate}
+		out.files = &pair{cert: t.Cert, key: t.Key, log: log}
+		out.config = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: out.files.certificate}
 	}
 	return out, nil
 }
@@ -52,6 +54,24 @@ func (t *TLS) Listen(ctx context.Context, port config.Port, log *slog.Logger) (*
 type Listener struct {
 	*net.TCPListener
 	config *tls.Config // nil: it is not encrypted
+	files  *pair       // the config's
+}
+
+// MeasureCertificate shows in a service's metrics for how long the certificate of its ports is good.
+func MeasureCertificate(set *metrics.Set, l net.Listener, clock func() time.Time) {
+	set.Gauge("certificate_ends_seconds", "Until the certificate that the ports are served with ends; +Inf without one.", nil, func(emit func(string, ...string)) {
+		own, ok := l.(*Listener)
+		if !ok || own.files == nil {
+			emit("+Inf")
+			return
+		}
+		now, err := own.files.certificate(nil)
+		if err != nil {
+			emit("0") // nobody can connect
+			return
+		}
+		emit(strconv.FormatInt(int64(now.Leaf.NotAfter.Sub(clock()).Seconds()), 10))
+	})
 }
 
 // Accept is net.Listener's. The handshake is left to the first who reads.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/angelowl-loyalties/app/loyalty/config"
 	"github.com/angelowl-loyalties/app/loyalty/config/tlstest"
+	"github.com/angelowl-loyalties/app/loyalty/metrics"
 )
 
 // lines is a log that is read while it is written.
@@ -201,6 +202,48 @@ func TestACertificateIsReplaced(t *testing.T) {
 	}
 	if n := log.count("the certificate was replaced"); n != 2 {
 		t.Errorf("that is said %d times:\n%s", n, &log.b)
+	}
+}
+
+func TestMeasureCertificate(t *testing.T) {
+	shown := func(l net.Listener, ahead time.Duration) string {
+		set := metrics.New("service", "owl")
+		MeasureCertificate(set, l, func() time.Time { return time.Now().Add(ahead) })
+		var lines []string
+		for line := range strings.Lines(string(set.Append(nil))) {
+			if !strings.HasPrefix(line, "#") {
+				lines = append(lines, strings.TrimSpace(line))
+			}
+		}
+		return strings.Join(lines, "\n")
+	}
+	open := func(s *TLS) *Listener {
+		l, err := s.Listen(t.Context(), 0, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+	for name, l := range map[string]net.Listener{"another listener": listen(t).TCPListener, "a plain port": open(&TLS{})} {
+		if got := shown(l, 0); got != `angelowl_certificate_ends_seconds{service="owl"} +Inf` {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	s := &TLS{}
+	s.Cert, s.Key = tlstest.New(t).Issue("owl", "owl") // for an hour
+	l := open(s)
+	for ahead, want := range map[time.Duration]string{0: "35", 2 * time.Hour: "-36"} {
+		if got := shown(l, ahead); !strings.HasPrefix(got, `angelowl_certificate_ends_seconds{service="owl"} `+want) {
+			t.Errorf("in %s: %s", ahead, got)
+		}
+	}
+	gone := open(s)
+	if err := os.Remove(s.Key); err != nil {
+		t.Fatal(err)
+	}
+	if got := shown(gone, 0); got != `angelowl_certificate_ends_seconds{service="owl"} 0` {
+		t.Errorf("one that cannot be read: %s", got)
 	}
 }
 

@@ -115,6 +115,7 @@ func run(ctx context.Context, s *settings, log *slog.Logger) (err error) {
 	client := s.Profiler.HTTPClient()
 	defer client.CloseIdleConnections()
 	counted := metrics.New("service", "rewarder")
+	web.MeasureCertificate(counted, l, time.Now)
 	service := ops.Service{
 		Desk: desk, Log: log, Portal: s.Portal.Origin, Meter: web.NewMeter(counted), Traces: traces,
 		Identify: s.Identity.Bearer(client, time.Now), Session: s.Profiler.Client("rewarder", client, time.Now).Session,
