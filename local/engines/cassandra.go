@@ -64,6 +64,10 @@ func (c cassandra) command(e *Engine, n *Node) (command, error) {
 	if len(n.ports) > 2 {
 		argv = append(argv, fmt.Sprintf("-Dcassandra.jmx.local.port=%d", n.ports[2]))
 	}
+	if len(e.Nodes) > 1 {
+		// As a bank's nodes have it (.infra/modules/cassandra): they agree on roles from the start.
+		argv = append(argv, fmt.Sprintf("-Dcassandra.system_auth.default_rf=%d", len(e.Nodes)))
+	}
 	tmp := filepath.Join(n.dir, "tmp")
 	return command{argv: append(argv,
 		"-Djdk.attach.allowAttachSelf=true", "-Djava.net.preferIPv4Stack=true", "-Dio.netty.tryReflectionSetAccessible=true",

@@ -71,13 +71,14 @@ func TestProgramsWithUsersOfTheirOwn(t *testing.T) {
 	if os.Getenv("ANGELOWL_LONG") == "" {
 		t.Skip("SKIPPED without ANGELOWL_LONG=1: three nodes of Cassandra take their time to start, and etcdctl to be built")
 	}
-	for _, name := range []string{"psql", "jq", "openssl", "mvn"} {
+	for _, name := range []string{"psql", "jq", "openssl", "mvn", "gpg"} {
 		if _, err := exec.LookPath(name); err != nil {
-			t.Fatalf("%v; install it (Debian and Ubuntu: apt-get install postgresql-client jq openssl maven)", err)
+			t.Fatalf("%v; install it (Debian and Ubuntu: apt-get install postgresql-client jq openssl maven gpg)", err)
 		}
 	}
 	w := newWorld(t)
 	b := newBank(t, w)
+	t.Run("only what its makers published comes to the machines", func(t *testing.T) { b.programs(t) })
 	b.script("bin/secrets")
 	b.script("bin/certificates", "127.0.0.1,127.0.0.2,127.0.0.3", "127.0.0.1")
 	b.start()
@@ -224,6 +225,86 @@ func (b *bank) script(name string, args ...string) {
 	for _, secret := range placed {
 		if value, status := b.manager("GetSecretValue", map[string]string{"SecretId": deployment + "/" + secret}); status == http.StatusOK && value != "" && strings.Contains(string(said), value) {
 			b.t.Errorf("%s shows %s", name, secret)
+		}
+	}
+}
+
+// programs runs .infra/bin/programs where the makers' sites are a folder, with signatures and sums as theirs.
+func (b *bank) programs(t *testing.T) {
+	site := t.TempDir()
+	const cassandra, etcd = "apache-cassandra-5.0.9-bin.tar.gz", "etcd-v3.7.3-linux-arm64.tar.gz"
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(site, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sum := func(content string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(content))) }
+	home, err := os.MkdirTemp("", "gpg") // a socket's path is short
+	b.must(err)
+	defer os.RemoveAll(home)
+	tools := t.TempDir()
+	command := func(name string, args ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir = site
+		cmd.Env = append(slices.Clone(b.env), "GNUPGHOME="+home, "PATH="+tools+":"+b.dir+":"+filepath.Dir(b.python)+":"+os.Getenv("PATH"))
+		said, err := cmd.CombinedOutput()
+		return string(said), err
+	}
+	must := func(name string, args ...string) string {
+		t.Helper()
+		said, err := command(name, args...)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, said)
+		}
+		return said
+	}
+	b.must(os.WriteFile(filepath.Join(tools, "curl"), []byte("#!/bin/sh\nfor url; do :; done\nfile=\"$SITE/${url##*/}\"\n[ -f \"$file\" ] || exit 22\ncase \"$*\" in *-fsSLO*) cp \"$file\" .;; *) cat \"$file\";; esac\n"), 0o755))
+	b.env = append(b.env, "SITE="+site)
+	for _, maker := range []string{"cassandra@example.com", "stranger@example.com"} {
+		must("gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", maker, "ed25519", "sign", "never")
+	}
+	write("KEYS", must("gpg", "--armor", "--export", "cassandra@example.com"))
+	sign := func(who string) {
+		must("gpg", "--batch", "--yes", "--quiet", "--local-user", who, "--armor", "--output", cassandra+".asc", "--detach-sign", cassandra)
+	}
+	publish := func() {
+		write(cassandra, "Cassandra")
+		sign("cassandra@example.com")
+		write(etcd, "etcd")
+		write("SHA256SUMS", sum("another's")+"  etcd-v3.7.3-linux-amd64.tar.gz\n"+sum("etcd")+"  "+etcd+"\n")
+	}
+	script, err := filepath.Abs(filepath.Join(root, ".infra/bin/programs"))
+	b.must(err)
+	for _, tt := range []struct {
+		name string
+		harm func()
+		says string // where it is refused
+	}{
+		{"what they published", func() {}, ""},
+		{"another Cassandra", func() { write(cassandra, "no Cassandra") }, "BAD signature"},
+		{"a stranger's Cassandra", func() { sign("stranger@example.com") }, "No public key"},
+		{"another etcd", func() { write(etcd, "no etcd") }, etcd + ": FAILED"},
+		{"an etcd that its makers do not name", func() { write("SHA256SUMS", sum("another's")+"  etcd-v3.7.3-linux-amd64.tar.gz\n") }, "no file was verified"},
+		{"a site that is away", func() { b.must(os.Remove(filepath.Join(site, etcd))) }, ""},
+	} {
+		bucket := "programs-" + strings.ToLower(rand.Text())
+		must("aws", "s3", "mb", "s3://"+bucket)
+		publish()
+		tt.harm()
+		said, err := command(script, bucket, "5.0.9", "3.7.3")
+		there := must("aws", "s3", "ls", "s3://"+bucket)
+		if tt.name == "what they published" {
+			if err != nil || !strings.Contains(said, `cassandra = "`+sum("Cassandra")+`"`) || !strings.Contains(said, `etcd      = "`+sum("etcd")+`"`) {
+				t.Errorf("%s: %v\n%s", tt.name, err, said)
+			}
+			if !strings.Contains(there, cassandra) || !strings.Contains(there, etcd) {
+				t.Errorf("the bucket has\n%s", there)
+			}
+			continue
+		}
+		if err == nil || there != "" || !strings.Contains(said, tt.says) || strings.Contains(said, "checksums") {
+			t.Errorf("%s: %v, the bucket has %q\n%s", tt.name, err, there, said)
 		}
 	}
 }
@@ -644,7 +725,7 @@ func (b *bank) refused(t *testing.T) {
 			{"rewarder", b.secret("rewarder/cassandra"), "CREATE ROLE more"},
 			{"rewarder", b.secret("rewarder/cassandra"), "SELECT * FROM system_auth.roles"},
 		} {
-			s, err := b.session(t, tc.user, tc.password)
+			s, err := b.session(t, 0, tc.user, tc.password)
 			if err != nil {
 				t.Fatal(tc.user, err)
 			}
@@ -653,9 +734,17 @@ func (b *bank) refused(t *testing.T) {
 			}
 			s.Close()
 		}
-		if s, err := b.session(t, "cassandra", "cassandra"); err == nil {
+		for node := range 3 {
+			if s, err := b.session(t, node, "cassandra", "cassandra"); err == nil {
+				s.Close()
+				t.Errorf("the user that every new cluster has gets in at node %d", node)
+			}
+			s, err := b.session(t, node, "operator", b.secret("cassandra/operator"))
+			if err != nil {
+				t.Errorf("the operator does not get in at node %d: %v", node, err)
+				continue
+			}
 			s.Close()
-			t.Error("the user that every new cluster has gets in")
 		}
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
@@ -682,9 +771,10 @@ func (b *bank) refused(t *testing.T) {
 	})
 }
 
-func (b *bank) session(t *testing.T, user, password string) (*gocql.Session, error) {
+// session signs in to one of Cassandra's nodes.
+func (b *bank) session(t *testing.T, node int, user, password string) (*gocql.Session, error) {
 	t.Helper()
-	host, port, err := net.SplitHostPort(b.node[engines.Cassandra].Nodes[0].Addr)
+	host, port, err := net.SplitHostPort(b.node[engines.Cassandra].Nodes[node].Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -693,7 +783,9 @@ func (b *bank) session(t *testing.T, user, password string) (*gocql.Session, err
 		t.Fatal(err)
 	}
 	c.ProtoVersion, c.DisableInitialHostLookup, c.NumConns = 4, true, 1
-	c.SslOpts = &gocql.SslOptions{Config: b.tls(t)}
+	conf := b.tls(t)
+	conf.ServerName = host
+	c.SslOpts = &gocql.SslOptions{Config: conf}
 	c.Authenticator = gocql.PasswordAuthenticator{Username: user, Password: password}
 	c.Logger = gocql.NewLogger(gocql.LogLevelNone)
 	return c.CreateSession()

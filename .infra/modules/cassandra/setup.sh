@@ -94,7 +94,9 @@ dc=${region}
 rack=${zone}
 RACK
 rm -f /opt/cassandra/conf/cassandra-topology.properties
-printf -- '-Xms${heap_gib}G\n-Xmx${heap_gib}G\n' >>/opt/cassandra/conf/jvm-server.options
+# Who may sign in is known by three nodes from the start: with one replica, as by default, each node would make its own
+# user cassandra, and locking that one out on one of them would leave the others'.
+printf -- '-Xms${heap_gib}G\n-Xmx${heap_gib}G\n-Dcassandra.system_auth.default_rf=3\n' >>/opt/cassandra/conf/jvm-server.options
 ln -sfn /var/lib/cassandra/logs /opt/cassandra/logs
 mkdir -p /var/lib/cassandra/logs
 chown -R cassandra: /opt/cassandra /var/lib/cassandra
@@ -129,6 +131,7 @@ cat >/etc/systemd/system/cassandra-repair.service <<'UNIT'
 [Service]
 Type=oneshot
 User=cassandra
+ExecStart=/opt/cassandra/bin/nodetool repair -pr --full system_auth
 ExecStart=/opt/cassandra/bin/nodetool repair -pr --full angelowl
 UNIT
 cat >/etc/systemd/system/cassandra-repair.timer <<'UNIT'
