@@ -243,6 +243,10 @@ func TestEveryPortIsEncrypted(t *testing.T) {
 	if issuer := text(find(t, objects, "Certificate"), "spec", "issuerRef", "name"); !issuers[issuer] {
 		t.Errorf("certificates are asked of %q, and there are %v", issuer, issuers)
 	}
+	_, objects = render(t, "ui", "production", `gatewayRoute={"enabled":true,"gateway":"edge","host":"a.example","authority":"services-ca"}`)
+	if ref := at(find(t, objects, "BackendTLSPolicy"), "spec", "validation", "caCertificateRefs", 0); text(ref, "kind") != "ConfigMap" || text(ref, "name") != "services-ca" {
+		t.Errorf("the gateway knows the pods by %v", ref)
+	}
 	for _, tt := range []struct {
 		set   string
 		kind  string

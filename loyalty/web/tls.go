@@ -23,16 +23,11 @@ type TLS struct {
 
 // Check is config.Checker's.
 func (t *TLS) Check() []config.Problem {
-	if (t.Cert == "") != (t.Key == "") {
-		return []config.Problem{{Name: "TLS_CERT_FILE", Reason: "and TLS_KEY_FILE belong together; set both or none"}}
+	out := (&config.TLS{Cert: t.Cert, Key: t.Key}).Check()
+	for i := range out {
+		out[i].Name = "TLS_" + out[i].Name
 	}
-	if t.Cert == "" {
-		return nil
-	}
-	if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
-		return []config.Problem{{Name: "TLS_CERT_FILE", Reason: "and TLS_KEY_FILE cannot be used: " + err.Error()}}
-	}
-	return nil
+	return out
 }
 
 // Listen listens on a port of every address of the machine. Where there is a certificate, who connects has to
